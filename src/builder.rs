@@ -1,0 +1,281 @@
+//! Building a server: generic over the store while parts are registered, checked as a whole at the end.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::client_auth::{Authenticator, ClientAuthentication};
+use crate::clock::{Clock, Randomness};
+use crate::config::{Config, Lifetimes};
+use crate::context::Context;
+use crate::endpoints::authorization::AuthorizationEndpoint;
+use crate::endpoints::{Endpoint, EndpointHandler, TokenEndpoint};
+use crate::events::EventSink;
+use crate::extensions::Pkce;
+use crate::grants::{Grant, ResponseType, TokenGrant};
+use crate::hooks::{RateLimiter, SubjectPolicy};
+use crate::issue::{Extension, Issuer, TokenFormat};
+use crate::metadata::Metadata;
+use crate::model::Scope;
+use crate::secret_keys::{KeyRing, SecretKey};
+use crate::server::{AuthorizationServer, Inner};
+use crate::storage::{ClientStore, ConsentStore};
+use crate::wire::ErrorPage;
+
+/// Builds an [`AuthorizationServer`]; begun by [`AuthorizationServer::builder`].
+#[must_use]
+pub struct Builder<S> {
+    store: Arc<S>,
+    context: Context,
+    needs_secret_keys: Option<&'static str>,
+    token_grants: Vec<Box<dyn TokenGrant>>,
+    response_types: Vec<Box<dyn ResponseType>>,
+    endpoints: Vec<Box<dyn EndpointHandler>>,
+    extensions: Vec<Box<dyn Extension>>,
+    client_authentications: Vec<Box<dyn ClientAuthentication>>,
+    token_format: Option<Box<dyn TokenFormat>>,
+}
+
+impl AuthorizationServer {
+    /// Begins to build a server.
+    ///
+    /// `issuer` is its https URL (http on a loopback host), without query and fragment (RFC 8414 section 2).
+    /// `clients` and `state` are often two stores: the host's own table, and one that is shipped. They may be one.
+    pub fn builder<C: ClientStore, S>(issuer: &str, clients: Arc<C>, state: Arc<S>) -> Builder<S> {
+        Builder::new(issuer, clients, state)
+    }
+}
+
+/// What a configuration contradicts; found before the server exists.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A URL, path or lifetime cannot be used.
+    #[error("{0}")]
+    Configuration(&'static str),
+    /// A registered part seals or authenticates something, but there is no key for it.
+    #[error("{0} needs secret keys: call `secret_keys`")]
+    NoSecretKeys(&'static str),
+    /// Two parts answer for the same name.
+    #[error("two {kind} are registered for `{name}`")]
+    Twice {
+        /// What they are.
+        kind: &'static str,
+        /// What both answer for.
+        name: String,
+    },
+    /// A part that nothing can reach.
+    #[error("the grant `{0}` is registered, but no registered grant issues what it takes")]
+    Unreachable(&'static str),
+    /// Nothing is registered.
+    #[error("no grant and no endpoint is registered: the server would answer nothing")]
+    Nothing,
+}
+
+impl<S> Builder<S> {
+    pub(crate) fn new<C: ClientStore>(issuer: &str, clients: Arc<C>, store: Arc<S>) -> Self {
+        Self {
+            store,
+            context: Context::new(Config::new(issuer), clients),
+            needs_secret_keys: None,
+            token_grants: Vec::new(),
+            response_types: Vec::new(),
+            endpoints: Vec::new(),
+            extensions: vec![Box::new(Pkce::default())],
+            client_authentications: Vec::new(),
+            token_format: None,
+        }
+    }
+
+    /// Registers a grant.
+    pub fn grant<G: Grant<S>>(mut self, grant: G) -> Self {
+        let bound = grant.bind(&self.store, &mut self.context.config, &mut self.context.abilities);
+        if bound.needs_secret_keys && self.needs_secret_keys.is_none() {
+            self.needs_secret_keys = Some("a registered grant");
+        }
+        self.token_grants.extend(bound.token);
+        self.response_types.extend(bound.response_type);
+        self
+    }
+
+    /// Registers an endpoint.
+    pub fn endpoint<E: Endpoint<S>>(mut self, endpoint: E) -> Self {
+        self.endpoints.push(endpoint.bind(&self.store, &mut self.context.abilities));
+        self
+    }
+
+    /// Registers an extension, in the place of one with the same name or behind the others.
+    pub fn extension(mut self, extension: impl Extension) -> Self {
+        let extension: Box<dyn Extension> = Box::new(extension);
+        match self.extensions.iter_mut().find(|own| own.name() == extension.name()) {
+            Some(own) => *own = extension,
+            None => self.extensions.push(extension),
+        }
+        self
+    }
+
+    /// Accepts a client authentication method beside `client_secret_basic`, `client_secret_post` and `none`.
+    pub fn client_authentication(mut self, method: impl ClientAuthentication) -> Self {
+        self.client_authentications.push(Box::new(method));
+        self
+    }
+
+    /// Mints access tokens in another format than [`Opaque`](crate::issue::Opaque).
+    pub fn token_format(mut self, format: impl TokenFormat) -> Self {
+        self.token_format = Some(Box::new(format));
+        self
+    }
+
+    /// The keys that seal tickets and authenticate refresh tokens: the current one, and those that still open what
+    /// they sealed. The same on every replica; a replica that does not know a key refuses what was made with it.
+    pub fn secret_keys(mut self, current: SecretKey, previous: impl IntoIterator<Item = SecretKey>) -> Self {
+        let keys: Vec<SecretKey> = std::iter::once(current).chain(previous).collect();
+        self.context.keys = KeyRing::new(&keys);
+        self
+    }
+
+    /// The URL that the endpoints' paths are appended to, where it is not the issuer.
+    pub fn base_url(mut self, url: impl Into<String>) -> Self {
+        self.context.config.base_url = url.into();
+        self
+    }
+
+    /// The path of the host's authorization endpoint below the base URL, where it is not `/authorize`.
+    pub fn authorization_path(mut self, path: impl Into<String>) -> Self {
+        self.context.config.authorization_path = path.into();
+        self
+    }
+
+    /// Lifetimes, in seconds, for clients whose policy does not say otherwise.
+    pub fn lifetimes(mut self, lifetimes: Lifetimes) -> Self {
+        self.context.config.lifetimes = lifetimes;
+        self
+    }
+
+    /// Publishes `scopes_supported` (RFC 8414 section 2).
+    pub fn scopes_supported(mut self, scopes: Scope) -> Self {
+        self.context.config.scopes_supported = scopes;
+        self
+    }
+
+    /// Tells `sink` what happens.
+    pub fn events(mut self, sink: impl EventSink) -> Self {
+        self.context.events = Some(Arc::new(sink));
+        self
+    }
+
+    /// Limits guessing.
+    pub fn rate_limiter(mut self, limiter: impl RateLimiter) -> Self {
+        self.context.rate_limiter = Some(Arc::new(limiter));
+        self
+    }
+
+    /// Asks `policy` whenever a code is redeemed or a token refreshed.
+    pub fn subject_policy(mut self, policy: impl SubjectPolicy) -> Self {
+        self.context.subject_policy = Some(Arc::new(policy));
+        self
+    }
+
+    /// Shows the authorization endpoint's errors on a page of the host's.
+    pub fn error_page(mut self, page: impl ErrorPage) -> Self {
+        self.context.error_page = Arc::new(page);
+        self
+    }
+
+    /// Reads the time elsewhere than from the system.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.context.clock = Arc::new(clock);
+        self
+    }
+
+    /// Draws randomness elsewhere than from the system.
+    pub fn randomness(mut self, source: impl Randomness) -> Self {
+        self.context.randomness = Arc::new(source);
+        self
+    }
+
+    /// Checks the whole and makes the server.
+    ///
+    /// # Errors
+    /// What contradicts what.
+    pub fn build(self) -> Result<AuthorizationServer, BuildError> {
+        self.check()?;
+        let extensions: Arc<[Box<dyn Extension>]> = self.extensions.into();
+        let authenticator = Authenticator::new(self.client_authentications);
+        unique("client authentication methods", authenticator.methods().iter().map(|own| own.as_str().to_owned()))?;
+        let mut endpoints = self.endpoints;
+        if !self.token_grants.is_empty() {
+            let issuer = Issuer::new(self.token_format, extensions.clone());
+            endpoints.insert(0, Box::new(TokenEndpoint { grants: self.token_grants, issuer }));
+        }
+        unique("endpoints", endpoints.iter().map(|endpoint| endpoint.path().to_owned()))?;
+        let authorization = AuthorizationEndpoint { response_types: self.response_types, extensions };
+        let metadata = metadata(&self.context.config, &authenticator, &authorization, &endpoints)?;
+        let context = self.context;
+        Ok(AuthorizationServer(Arc::new(Inner { context, authenticator, authorization, endpoints, metadata })))
+    }
+
+    fn check(&self) -> Result<(), BuildError> {
+        if let Some(contradiction) = self.context.config.contradiction() {
+            return Err(BuildError::Configuration(contradiction));
+        }
+        if self.token_grants.is_empty() && self.response_types.is_empty() && self.endpoints.is_empty() {
+            return Err(BuildError::Nothing);
+        }
+        if let Some(part) = self.needs_secret_keys.filter(|_| self.context.keys.is_empty()) {
+            return Err(BuildError::NoSecretKeys(part));
+        }
+        let has_refresh = self.context.abilities.refresh_tokens.is_some();
+        if has_refresh && self.token_grants.len() == 1 {
+            return Err(BuildError::Unreachable("refresh_token"));
+        }
+        unique("grants", self.token_grants.iter().map(|grant| grant.grant_type().to_owned()))?;
+        unique("response types", self.response_types.iter().map(|own| own.response_type().to_owned()))
+    }
+}
+
+impl<S: ConsentStore> Builder<S> {
+    /// Remembers consent in the store, so that the same request is not asked twice.
+    pub fn remember_consent(mut self) -> Self {
+        self.context.abilities.consents = Some(self.store.clone());
+        self
+    }
+}
+
+fn unique(kind: &'static str, names: impl Iterator<Item = String>) -> Result<(), BuildError> {
+    let mut seen = std::collections::HashSet::new();
+    for name in names {
+        if seen.contains(&name) {
+            return Err(BuildError::Twice { kind, name });
+        }
+        seen.insert(name);
+    }
+    Ok(())
+}
+
+/// The metadata document: what is advertised is what is served.
+fn metadata(
+    config: &Config,
+    authenticator: &Authenticator,
+    authorization: &AuthorizationEndpoint,
+    endpoints: &[Box<dyn EndpointHandler>],
+) -> Result<bytes::Bytes, BuildError> {
+    let mut metadata = Metadata::new(config);
+    if !authorization.response_types.is_empty() {
+        metadata.add_authorization_endpoint(config);
+        let response_types = authorization.response_types.iter();
+        metadata.response_types_supported = response_types.map(|own| own.response_type().to_owned()).collect();
+        authorization.extensions.iter().for_each(|extension| extension.metadata(&mut metadata));
+    }
+    let methods = authenticator.methods();
+    for endpoint in endpoints {
+        endpoint.metadata(config.url(endpoint.path()), &methods, &mut metadata);
+    }
+    let json = serde_json::to_vec(&metadata);
+    json.map(Into::into).map_err(|_| BuildError::Configuration("the metadata has no JSON form"))
+}
+
+impl<S> fmt::Debug for Builder<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("context", &self.context).finish_non_exhaustive()
+    }
+}

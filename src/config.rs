@@ -1,0 +1,106 @@
+//! What a server is told once: its name, its places, its lifetimes.
+
+use url::{Host, Url};
+
+use crate::model::{Issuer, RefreshPolicy, Scope};
+
+/// Lifetimes, in seconds, where a client's policy does not say otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetimes {
+    /// Of an authorization code (RFC 6749 section 4.1.2 allows at most 600).
+    pub authorization_code: u64,
+    /// Of an access token.
+    pub access_token: u64,
+    /// Of a pending authorization request: the time a user has to log in and decide.
+    pub ticket: u64,
+}
+
+impl Default for Lifetimes {
+    /// 60 s, 1 hour, 15 minutes.
+    fn default() -> Self {
+        Self { authorization_code: 60, access_token: 3600, ticket: 900 }
+    }
+}
+
+/// The configuration of a built server.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// The issuer identifier (RFC 8414 section 2), to the byte as it was configured.
+    pub issuer: Issuer,
+    /// The URL the endpoints' paths are appended to; the issuer unless it was set.
+    pub base_url: String,
+    /// The path of the host's own authorization endpoint below `base_url`.
+    pub authorization_path: String,
+    /// Lifetimes, in seconds.
+    pub lifetimes: Lifetimes,
+    /// The policy for refresh tokens; `None` when the grant is not registered.
+    pub refresh_policy: Option<RefreshPolicy>,
+    /// `scopes_supported` of the metadata; empty: not published.
+    pub scopes_supported: Scope,
+}
+
+impl Config {
+    pub(crate) fn new(issuer: &str) -> Self {
+        Self {
+            issuer: issuer.into(),
+            base_url: issuer.to_owned(),
+            authorization_path: "/authorize".to_owned(),
+            lifetimes: Lifetimes::default(),
+            refresh_policy: None,
+            scopes_supported: Scope::empty(),
+        }
+    }
+
+    /// The URL of the endpoint at `path`.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base_url.trim_end_matches('/'))
+    }
+
+    /// The path of [`Self::base_url`], without a slash at its end.
+    pub(crate) fn base_path(&self) -> &str {
+        path_of(&self.base_url)
+    }
+
+    /// The path of the issuer, without a slash at its end (RFC 8414 section 3.1).
+    pub(crate) fn issuer_path(&self) -> &str {
+        path_of(self.issuer.as_str())
+    }
+
+    /// What is wrong with the URLs and lifetimes, if anything.
+    pub(crate) fn contradiction(&self) -> Option<&'static str> {
+        let Lifetimes { authorization_code, access_token, ticket } = self.lifetimes;
+        if !is_endpoint_url(self.issuer.as_str()) || !is_endpoint_url(&self.base_url) {
+            Some(
+                "the issuer must be an https URL (http on a loopback host) without query and fragment (RFC 8414 section 2)",
+            )
+        } else if !self.authorization_path.starts_with('/') {
+            Some("the authorization endpoint's path must begin with a slash")
+        } else if !(1..=600).contains(&authorization_code) {
+            Some("an authorization code lives 1 to 600 seconds (RFC 6749 section 4.1.2)")
+        } else if access_token == 0 || ticket == 0 {
+            Some("a lifetime is zero")
+        } else {
+            None
+        }
+    }
+}
+
+fn path_of(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split_once('/')
+        .map_or("", |(authority, _)| rest.strip_prefix(authority).unwrap_or_default())
+        .trim_end_matches('/')
+}
+
+fn is_endpoint_url(text: &str) -> bool {
+    let Ok(url) = Url::parse(text) else { return false };
+    let is_loopback = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    let scheme_is_right = url.scheme() == "https" || (url.scheme() == "http" && is_loopback);
+    scheme_is_right && !text.contains(['?', '#', '@']) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}

@@ -1,0 +1,120 @@
+//! What a request may use: configuration, stores, keys, clock, randomness, the host's hooks.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::clock::{Clock, Randomness, SystemClock, SystemRandomness, Timestamp, random};
+use crate::config::Config;
+use crate::error::Error;
+use crate::events::{Event, EventSink, trace};
+use crate::hooks::{RateLimiter, SubjectPolicy, Verdict};
+use crate::model::{Authorization, Client, Issuer, Scope};
+use crate::secret_keys::KeyRing;
+use crate::storage::{
+    AccessTokenStore, AuthorizationStore, ClientStore, ConsentStore, RefreshTokenStore, RevocationStore,
+};
+use crate::wire::{ErrorPage, PlainErrorPage};
+
+/// What registered parts found the store able to do. A part uses another's ability only if it is there.
+#[derive(Clone, Default)]
+#[non_exhaustive]
+pub struct Abilities {
+    /// Finding access tokens.
+    pub access_tokens: Option<Arc<dyn AccessTokenStore>>,
+    /// Finding and rotating refresh tokens; there when the `refresh_token` grant is registered.
+    pub refresh_tokens: Option<Arc<dyn RefreshTokenStore>>,
+    /// Revoking tokens and authorizations.
+    pub revocation: Option<Arc<dyn RevocationStore>>,
+    /// Remembering consent.
+    pub consents: Option<Arc<dyn ConsentStore>>,
+    /// Listing authorizations.
+    pub authorizations: Option<Arc<dyn AuthorizationStore>>,
+}
+
+/// The surroundings of a request, shared by all of them.
+pub struct Context {
+    pub(crate) config: Config,
+    pub(crate) clients: Arc<dyn ClientStore>,
+    pub(crate) abilities: Abilities,
+    pub(crate) keys: KeyRing,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) randomness: Arc<dyn Randomness>,
+    pub(crate) events: Option<Arc<dyn EventSink>>,
+    pub(crate) rate_limiter: Option<Arc<dyn RateLimiter>>,
+    pub(crate) subject_policy: Option<Arc<dyn SubjectPolicy>>,
+    pub(crate) error_page: Arc<dyn ErrorPage>,
+}
+
+impl Context {
+    pub(crate) fn new(config: Config, clients: Arc<dyn ClientStore>) -> Self {
+        Self {
+            config,
+            clients,
+            abilities: Abilities::default(),
+            keys: KeyRing::new(&[]),
+            clock: Arc::new(SystemClock),
+            randomness: Arc::new(SystemRandomness),
+            events: None,
+            rate_limiter: None,
+            subject_policy: None,
+            error_page: Arc::new(PlainErrorPage),
+        }
+    }
+
+    /// The server's configuration.
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// What the store can do, as far as a registered part needed it.
+    pub const fn abilities(&self) -> &Abilities {
+        &self.abilities
+    }
+
+    /// The time, by the server's clock.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// `N` random bytes, by the server's source.
+    pub fn random<const N: usize>(&self) -> [u8; N] {
+        random(&*self.randomness)
+    }
+
+    /// Tells the host and the log.
+    pub fn event(&self, event: &Event<'_>) {
+        trace(event);
+        if let Some(sink) = &self.events {
+            sink.event(event);
+        }
+    }
+
+    /// Whether a record is this server's own; one that is not is reported and must count as unknown.
+    pub(crate) fn is_own(&self, kind: &'static str, issuer: &Issuer) -> bool {
+        let is_own = *issuer == self.config.issuer;
+        if !is_own {
+            self.event(&Event::ForeignRecord { kind });
+        }
+        is_own
+    }
+
+    /// The scope an authorization still has: what was approved, as far as the client and the host still allow it.
+    ///
+    /// # Errors
+    /// `invalid_grant` when the host refuses the subject.
+    pub async fn standing_scope(&self, authorization: &Authorization, client: &Client) -> Result<Scope, Error> {
+        let scope = authorization.scope.intersection(&client.metadata().scope);
+        let Some(policy) = &self.subject_policy else { return Ok(scope) };
+        match policy.review(authorization, client).await? {
+            Verdict::Allow => Ok(scope),
+            Verdict::Narrow(narrower) => Ok(scope.intersection(&narrower)),
+            Verdict::Refuse => Err(Error::invalid_grant("the resource owner can no longer authorize")),
+        }
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("config", &self.config).field("keys", &self.keys).finish_non_exhaustive()
+    }
+}

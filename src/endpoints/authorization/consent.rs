@@ -1,0 +1,103 @@
+use crate::authorization_request::{AuthorizationRequest, Prompt};
+use crate::context::Context;
+use crate::error::Error;
+use crate::events::Event;
+use crate::interaction::{Login, PendingConsent};
+use crate::issue::refresh_policy;
+use crate::model::{Authorization, Consent, Scope};
+use crate::ticket::{ConsentTicket, Sealed, Seed};
+
+/// A checked request and the user who is at it.
+pub(super) struct AtConsent<'a> {
+    pub(super) context: &'a Context,
+    pub(super) request: &'a AuthorizationRequest,
+    pub(super) login: &'a Login,
+}
+
+impl AtConsent<'_> {
+    /// Whether the user allowed all of this before, and need not be asked again.
+    ///
+    /// It is silent only where nobody else can have sent the request's answer to themselves: for a client that
+    /// authenticates, or an https redirect URI (RFC 8252 section 8.6).
+    pub(super) async fn was_given(&self) -> Result<bool, Error> {
+        let target = &self.request.target;
+        let may_be_silent = !target.client.is_public() || target.redirect_uri.is_https();
+        if !may_be_silent || self.request.prompts.contains(&Prompt::Consent) {
+            return Ok(false);
+        }
+        Ok(self.remembered().await?.is_some_and(|consent| consent.scope.covers(&self.request.scope)))
+    }
+
+    async fn remembered(&self) -> Result<Option<Consent>, Error> {
+        let Some(store) = &self.context.abilities.consents else { return Ok(None) };
+        let target = &self.request.target;
+        let redirect_uri = target.redirect_uri.without_loopback_port();
+        let found = store.query_consent(&self.login.subject, target.client.id(), &redirect_uri).await?;
+        Ok(found.filter(|consent| self.context.is_own("consent", &consent.issuer)))
+    }
+
+    /// Remembers that the user allows `scope`, beside what they allowed before.
+    pub(super) async fn remember(&self, scope: &Scope) -> Result<(), Error> {
+        let Some(store) = &self.context.abilities.consents else { return Ok(()) };
+        let before = self.remembered().await?.map(|consent| consent.scope).unwrap_or_default();
+        let target = &self.request.target;
+        let consent = Consent {
+            issuer: self.context.config.issuer.clone(),
+            subject: self.login.subject.clone(),
+            client_id: target.client.id().clone(),
+            redirect_uri: target.redirect_uri.without_loopback_port(),
+            scope: before.union(scope),
+            resources: Vec::new(),
+            given_at: self.request.received_at,
+        };
+        Ok(store.save_consent(&consent).await?)
+    }
+
+    /// The request while its user decides.
+    pub(super) fn pending(&self) -> Result<PendingConsent, Error> {
+        let params = self.request.params.iter();
+        let ticket = ConsentTicket {
+            issuer: self.context.config.issuer.clone(),
+            params: params.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            expires_at: self.request.received_at.plus(self.context.config.lifetimes.ticket),
+            seed: Seed::draw(self.context),
+            subject: self.login.subject.clone(),
+            session: self.session(),
+        };
+        Ok(PendingConsent { request: self.request.clone(), ticket: ticket.seal(self.context)? })
+    }
+
+    /// The authorization that an approval of `scope` makes.
+    pub(super) fn authorization(&self, scope: Scope, seed: &Seed) -> Authorization {
+        let (request, config) = (self.request, &self.context.config);
+        let client = &request.target.client;
+        let policy = client.policy();
+        let code = policy.authorization_code_lifetime.unwrap_or(config.lifetimes.authorization_code);
+        let access = policy.access_token_lifetime.unwrap_or(config.lifetimes.access_token);
+        let refresh = refresh_policy(self.context, client).map_or(0, |policy| policy.absolute_lifetime);
+        Authorization {
+            id: seed.authorization_id(),
+            issuer: config.issuer.clone(),
+            client_id: client.id().clone(),
+            subject: self.login.subject.clone(),
+            scope,
+            resources: Vec::new(),
+            session: self.session(),
+            auth_time: self.login.auth_time,
+            acr: self.login.acr.clone(),
+            amr: self.login.amr.clone(),
+            created_at: request.received_at,
+            expires_at: request.received_at.plus(code).plus(access.max(refresh)),
+        }
+    }
+
+    fn session(&self) -> Option<crate::model::SessionDigest> {
+        self.context.keys.session_digests(self.login.session.as_deref()?).next()
+    }
+
+    /// Tells the host what the user decided; `None`: denied.
+    pub(super) fn report(&self, scope: Option<&Scope>) {
+        let client_id = self.request.target.client.id();
+        self.context.event(&Event::Decided { client_id, subject: &self.login.subject, scope });
+    }
+}

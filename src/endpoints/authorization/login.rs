@@ -1,0 +1,73 @@
+use super::LOGIN_TICKET;
+use crate::authorization_request::{AuthorizationRequest, Prompt};
+use crate::context::Context;
+use crate::error::{Error, ErrorCode};
+use crate::interaction::{Login, PendingLogin};
+use crate::ticket::{LoginTicket, Sealed, request_digest};
+use crate::wire::{Params, encode};
+
+/// The login that the request can go on with; `None` when the user must log in first (OpenID Connect Core section
+/// 3.1.2.3). `ticket` is what the request came back with from a login.
+///
+/// # Errors
+/// `login_required`: the user came back from a demanded login with the same login as before.
+pub(super) fn usable_login<'a>(
+    context: &Context,
+    request: &AuthorizationRequest,
+    login: Option<&'a Login>,
+    ticket: Option<LoginTicket>,
+) -> Result<Option<&'a Login>, Error> {
+    let Some(login) = login else { return Ok(None) };
+    let ticket = ticket
+        .filter(|ticket| ticket.request == request_digest(&request.params) && request.received_at < ticket.expires_at);
+    let is_too_old = request.max_age.is_some_and(|max| max == 0 || request.received_at.since(login.auth_time) > max);
+    let needs_fresh = is_too_old || request.prompts.contains(&Prompt::Login);
+    let needs_choice = request.prompts.contains(&Prompt::SelectAccount);
+    match ticket {
+        None if needs_fresh || needs_choice => Ok(None),
+        Some(ticket) if needs_fresh && !ticket.is_met_by(context, login) => {
+            if ticket.is_unchanged(context, login) {
+                return Err(Error::new(ErrorCode::LoginRequired, "the user did not log in again"));
+            }
+            Ok(None)
+        }
+        _ => Ok(Some(login)),
+    }
+}
+
+/// The request while its user logs in.
+pub(super) fn pending_login(
+    context: &Context,
+    request: &AuthorizationRequest,
+    before: Option<&Login>,
+) -> Result<PendingLogin, Error> {
+    let demands = [Prompt::Login, Prompt::SelectAccount].iter().any(|prompt| request.prompts.contains(prompt))
+        || request.max_age.is_some();
+    let ticket = if demands { Some(login_ticket(context, request, before).seal(context)?) } else { None };
+    Ok(PendingLogin {
+        client: request.target.client.clone(),
+        resume_url: resume_url(context, &request.params, ticket),
+        prompts: request.prompts.iter().copied().collect(),
+        login_hint: request.params.get("login_hint").map(str::to_owned),
+    })
+}
+
+fn login_ticket(context: &Context, request: &AuthorizationRequest, before: Option<&Login>) -> LoginTicket {
+    let session = |login: &Login| context.keys.session_digests(login.session.as_deref()?).next();
+    LoginTicket {
+        issuer: context.config.issuer.clone(),
+        request: request_digest(&request.params),
+        issued_at: request.received_at,
+        expires_at: request.received_at.plus(context.config.lifetimes.ticket),
+        before: before.map(|login| (session(login), login.auth_time)),
+    }
+}
+
+/// The same request again, as a path with a query.
+pub(super) fn resume_url(context: &Context, params: &Params, ticket: Option<String>) -> String {
+    let mut params: Vec<(&str, &str)> = params.iter().collect();
+    if let Some(ticket) = &ticket {
+        params.push((LOGIN_TICKET, ticket));
+    }
+    format!("{}{}?{}", context.config.base_path(), context.config.authorization_path, encode(&params))
+}

@@ -1,0 +1,158 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use serde::Serialize;
+use serde_json::json;
+
+use super::{Call, Endpoint, EndpointHandler};
+use crate::clock::Timestamp;
+use crate::context::{Abilities, Context};
+use crate::error::{Error, ErrorCode};
+use crate::issue::refresh_token::Claimed;
+use crate::metadata::Metadata;
+use crate::model::{AuthMethod, Client, ClientId};
+use crate::secret::Digest;
+use crate::storage::AccessTokenStore;
+use crate::wire;
+
+/// The introspection endpoint (RFC 7662). Needs [`AccessTokenStore`].
+///
+/// A client learns of its own tokens; a resource server named here, of every access token. For all others, and for
+/// every token that is not active, the answer is `{"active":false}`.
+#[derive(Clone, Debug, Default)]
+pub struct Introspection {
+    resource_servers: Vec<ClientId>,
+}
+
+impl Introspection {
+    /// The endpoint, at `/introspect`, for the tokens' own clients.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Lets the client `client_id` introspect every access token: it is a resource server (RFC 7662 section 2.1).
+    #[must_use]
+    pub fn resource_server(mut self, client_id: impl Into<ClientId>) -> Self {
+        self.resource_servers.push(client_id.into());
+        self
+    }
+}
+
+impl<S: AccessTokenStore> Endpoint<S> for Introspection {
+    fn bind(self, store: &Arc<S>, abilities: &mut Abilities) -> Box<dyn EndpointHandler> {
+        abilities.access_tokens = Some(store.clone());
+        Box::new(Introspect { access_tokens: store.clone(), resource_servers: self.resource_servers })
+    }
+}
+
+struct Introspect {
+    access_tokens: Arc<dyn AccessTokenStore>,
+    resource_servers: Vec<ClientId>,
+}
+
+/// The answer about an active token (RFC 7662 section 2.2).
+#[derive(Serialize)]
+struct Active<'a> {
+    active: bool,
+    iss: &'a str,
+    client_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sub: Option<&'a str>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    scope: &'a str,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    aud: &'a [String],
+    exp: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iat: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_type: Option<&'a str>,
+}
+
+#[async_trait]
+impl EndpointHandler for Introspect {
+    fn path(&self) -> &str {
+        "/introspect"
+    }
+
+    fn metadata(&self, url: String, methods: &[AuthMethod], metadata: &mut Metadata) {
+        let methods: Vec<&AuthMethod> = methods.iter().filter(|method| **method != AuthMethod::NONE).collect();
+        metadata.other.insert("introspection_endpoint".to_owned(), json!(url));
+        metadata.other.insert("introspection_endpoint_auth_methods_supported".to_owned(), json!(methods));
+    }
+
+    async fn handle(&self, call: &Call<'_>) -> Result<Response<Bytes>, Error> {
+        let (client, params) = call.authenticate().await?;
+        if client.is_public() {
+            // Anyone could ask in a public client's name and so try tokens out (RFC 7662 section 2.1).
+            return Err(Error::new(ErrorCode::InvalidClient, "introspection is for clients that authenticate"));
+        }
+        let token = params.require("token")?;
+        let answer = match Claimed::parse(token) {
+            Some(claimed) => self.refresh_token(call.context(), &client, &claimed).await?,
+            None => self.access_token(call.context(), &client, token).await?,
+        };
+        Ok(answer.unwrap_or_else(|| wire::json(StatusCode::OK, &json!({ "active": false }))))
+    }
+}
+
+impl Introspect {
+    async fn access_token(
+        &self,
+        context: &Context,
+        client: &Client,
+        token: &str,
+    ) -> Result<Option<Response<Bytes>>, Error> {
+        let Some(found) = self.access_tokens.query_token(&Digest::of(token)).await? else { return Ok(None) };
+        let may_know = found.token.client_id == *client.id() || self.resource_servers.contains(client.id());
+        if !may_know || !found.is_active(&context.config.issuer, context.now()) {
+            return Ok(None);
+        }
+        let active = Active {
+            active: true,
+            iss: found.token.issuer.as_str(),
+            client_id: found.token.client_id.as_str(),
+            sub: found.authorization.as_ref().map(|authorization| authorization.subject.as_str()),
+            scope: found.token.scope.as_str(),
+            aud: &found.token.audience,
+            exp: found.token.expires_at,
+            iat: Some(found.token.issued_at),
+            token_type: Some("Bearer"),
+        };
+        Ok(Some(wire::json(StatusCode::OK, &active)))
+    }
+
+    async fn refresh_token(
+        &self,
+        context: &Context,
+        client: &Client,
+        claimed: &Claimed<'_>,
+    ) -> Result<Option<Response<Bytes>>, Error> {
+        let Some(store) = &context.abilities.refresh_tokens else { return Ok(None) };
+        let Some(found) = store.query_refresh_token(&claimed.handle).await? else { return Ok(None) };
+        let (family, now) = (&found.token, context.now());
+        let exp = family.expires_at.min(family.idle_until).min(found.authorization.expires_at);
+        let is_active = claimed.generation == family.generation
+            && claimed.is_authentic(&context.keys, family)
+            && family.client_id == *client.id()
+            && family.issuer == context.config.issuer
+            && now < exp;
+        if !is_active {
+            return Ok(None);
+        }
+        let active = Active {
+            active: true,
+            iss: family.issuer.as_str(),
+            client_id: family.client_id.as_str(),
+            sub: Some(found.authorization.subject.as_str()),
+            scope: found.authorization.scope.as_str(),
+            aud: &found.authorization.resources,
+            exp,
+            iat: None,
+            token_type: None,
+        };
+        Ok(Some(wire::json(StatusCode::OK, &active)))
+    }
+}

@@ -1,0 +1,92 @@
+//! What each endpoint's specification says happens, step by step; one file an endpoint.
+
+pub(crate) mod authorization;
+mod introspection;
+mod revocation;
+mod token;
+
+use std::sync::{Arc, OnceLock};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{Request, Response};
+
+pub use introspection::Introspection;
+pub use revocation::Revocation;
+pub(crate) use token::TokenEndpoint;
+
+use crate::client_auth::{Authenticator, Unauthenticated};
+use crate::context::{Abilities, Context};
+use crate::error::Error;
+use crate::metadata::Metadata;
+use crate::model::{AuthMethod, Client};
+use crate::wire::{Params, form};
+
+/// An endpoint as the host configures it; registering it binds it to the store `S`.
+#[diagnostic::on_unimplemented(
+    message = "the endpoint `{Self}` cannot use the store `{S}`",
+    label = "this endpoint needs a storage trait that `{S}` does not implement",
+    note = "each endpoint's documentation names the storage traits it needs"
+)]
+pub trait Endpoint<S> {
+    /// Makes the endpoint ready to serve; it may add to what other parts may use.
+    fn bind(self, store: &Arc<S>, abilities: &mut Abilities) -> Box<dyn EndpointHandler>;
+}
+
+/// An endpoint that is ready to serve.
+#[async_trait]
+pub trait EndpointHandler: Send + Sync + 'static {
+    /// Its path below the server's base URL, with a leading slash.
+    fn path(&self) -> &str;
+
+    /// Adds its part to the metadata: its own URL, and the methods by which clients authenticate there.
+    fn metadata(&self, url: String, methods: &[AuthMethod], metadata: &mut Metadata);
+
+    /// Answers a request.
+    ///
+    /// # Errors
+    /// Why not; the caller is told as JSON (RFC 6749 section 5.2).
+    async fn handle(&self, call: &Call<'_>) -> Result<Response<Bytes>, Error>;
+}
+
+/// One request to an endpoint.
+pub struct Call<'a> {
+    context: &'a Context,
+    authenticator: &'a Authenticator,
+    request: &'a Request<Bytes>,
+    client: OnceLock<Arc<Client>>,
+}
+
+impl<'a> Call<'a> {
+    pub(crate) fn new(context: &'a Context, authenticator: &'a Authenticator, request: &'a Request<Bytes>) -> Self {
+        Self { context, authenticator, request, client: OnceLock::new() }
+    }
+
+    /// What the request may use.
+    pub const fn context(&self) -> &'a Context {
+        self.context
+    }
+
+    /// The request.
+    pub const fn request(&self) -> &'a Request<Bytes> {
+        self.request
+    }
+
+    /// Reads the form and authenticates the client.
+    ///
+    /// # Errors
+    /// No POST, no form, a repeated parameter, `invalid_client`, a store's fault.
+    pub async fn authenticate(&self) -> Result<(Arc<Client>, Params), Error> {
+        let params = form(self.request)?;
+        params.refuse_repeated()?;
+        let request = Unauthenticated { request: self.request, params: &params };
+        let client = self.authenticator.authenticate(self.context, &request).await?;
+        let client = self.client.get_or_init(|| client).clone();
+        Ok((client, params))
+    }
+
+    /// The client, once it is authenticated.
+    pub(crate) fn client(&self) -> Option<&Client> {
+        self.client.get().map(|client| &**client)
+    }
+}

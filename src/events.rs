@@ -1,0 +1,104 @@
+//! What happened, told to the host as it happens; `tracing` is told the same.
+
+use std::fmt::Debug;
+use std::net::IpAddr;
+
+use crate::error::{Error, ErrorCode};
+use crate::model::{AuthorizationId, ClientId, Scope, Subject};
+use crate::storage::Selector;
+
+/// Something that happened. It holds no secret.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// The token endpoint answered with tokens.
+    Issued {
+        /// To whom.
+        client_id: &'a ClientId,
+        /// By which grant.
+        grant_type: &'a str,
+        /// Under which authorization.
+        authorization: Option<AuthorizationId>,
+        /// For what.
+        scope: &'a Scope,
+    },
+    /// A request was refused, or failed.
+    Refused {
+        /// Where.
+        endpoint: &'a str,
+        /// Whose request, as far as that is known.
+        client_id: Option<&'a ClientId>,
+        /// Why; the cause is its source.
+        error: &'a Error,
+        /// From where, if the host says so by [`ClientAddress`](crate::ClientAddress).
+        address: Option<IpAddr>,
+    },
+    /// A user approved or denied a request.
+    Decided {
+        /// Whose request.
+        client_id: &'a ClientId,
+        /// Who decided.
+        subject: &'a Subject,
+        /// What was approved; `None`: denied.
+        scope: Option<&'a Scope>,
+    },
+    /// A code was redeemed a second time; everything under its authorization is revoked (RFC 6749 section 4.1.2).
+    CodeReplayed {
+        /// By whom.
+        client_id: &'a ClientId,
+        /// What was revoked.
+        authorization: AuthorizationId,
+    },
+    /// A refresh token was used that had been replaced; everything under its authorization is revoked (RFC 9700
+    /// section 4.14.2).
+    RefreshTokenReused {
+        /// By whom.
+        client_id: &'a ClientId,
+        /// What was revoked.
+        authorization: AuthorizationId,
+    },
+    /// A client revoked a token (RFC 7009).
+    Revoked {
+        /// By whom.
+        client_id: &'a ClientId,
+        /// The authorization that went with it; `None`: only one access token was revoked.
+        authorization: Option<AuthorizationId>,
+    },
+    /// The host revoked authorizations.
+    AuthorizationsRevoked {
+        /// Which.
+        selector: &'a Selector,
+        /// How many stood until then.
+        count: usize,
+    },
+    /// A record of another issuer or client answered a look-up; it was treated as unknown.
+    ForeignRecord {
+        /// What it was.
+        kind: &'static str,
+    },
+}
+
+/// Receives events. It is called within a request: hand slow work to another task.
+pub trait EventSink: Send + Sync + 'static {
+    /// Takes note.
+    fn event(&self, event: &Event<'_>);
+}
+
+/// Writes the event to `tracing`: what an operator must see as a warning, the rest as information.
+pub(crate) fn trace(event: &Event<'_>) {
+    match event {
+        Event::Refused { endpoint, client_id, error, address } => {
+            let client_id = client_id.map(|id| id.as_str());
+            let cause = std::error::Error::source(error).map(ToString::to_string);
+            if matches!(error.code(), ErrorCode::ServerError | ErrorCode::TemporarilyUnavailable) && cause.is_some() {
+                tracing::error!(endpoint, client_id, %error, cause, ?address, "failed");
+            } else {
+                tracing::info!(endpoint, client_id, %error, cause, ?address, "refused");
+            }
+        }
+        Event::CodeReplayed { .. } | Event::RefreshTokenReused { .. } | Event::ForeignRecord { .. } => {
+            tracing::warn!(?event, "suspicious");
+        }
+        event => tracing::debug!(?event),
+    }
+}

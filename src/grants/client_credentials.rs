@@ -1,0 +1,77 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{BoundGrant, Grant, TokenGrant};
+use crate::config::Config;
+use crate::context::{Abilities, Context};
+use crate::error::{Error, ErrorCode};
+use crate::issue::{Approved, Commit, RefreshTokenAnswer, TokenRequest, TokenResponse};
+use crate::model::{Issued, Scope};
+use crate::storage::TokenStore;
+
+/// The client credentials grant (RFC 6749 section 4.4): a client acts for itself. Needs [`TokenStore`].
+///
+/// Only clients that authenticate may use it, and they get no refresh token (section 4.4.3).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ClientCredentials(());
+
+impl ClientCredentials {
+    /// The grant.
+    pub const fn new() -> Self {
+        Self(())
+    }
+}
+
+impl<S: TokenStore> Grant<S> for ClientCredentials {
+    fn bind(self, store: &Arc<S>, _: &mut Config, _: &mut Abilities) -> BoundGrant {
+        BoundGrant { token: Some(Box::new(ActForItself { tokens: store.clone() })), ..BoundGrant::default() }
+    }
+}
+
+struct ActForItself {
+    tokens: Arc<dyn TokenStore>,
+}
+
+#[async_trait]
+impl TokenGrant for ActForItself {
+    fn grant_type(&self) -> &str {
+        "client_credentials"
+    }
+
+    async fn approve(&self, _: &Context, request: &TokenRequest<'_>) -> Result<Approved, Error> {
+        if request.client.is_public() {
+            return Err(Error::new(ErrorCode::UnauthorizedClient, "only for clients that authenticate"));
+        }
+        Ok(Approved {
+            authorization: None,
+            scope: requested_scope(request, &request.client.metadata().scope)?,
+            audience: Vec::new(),
+            extensions: None,
+            extras: serde_json::Map::new(),
+            refresh_token: RefreshTokenAnswer::Absent,
+            commit: Box::new(Save { tokens: self.tokens.clone() }),
+        })
+    }
+}
+
+/// The scope a token request names, within `most`; all of it when it names none (RFC 6749 section 3.3).
+pub(super) fn requested_scope(request: &TokenRequest<'_>, most: &Scope) -> Result<Scope, Error> {
+    let Some(text) = request.params.get("scope") else { return Ok(most.clone()) };
+    let scope: Scope = text.parse().map_err(|_| Error::new(ErrorCode::InvalidScope, "scope is not well-formed"))?;
+    if !most.covers(&scope) {
+        return Err(Error::new(ErrorCode::InvalidScope, "scope goes beyond what the client may have"));
+    }
+    Ok(scope)
+}
+
+struct Save {
+    tokens: Arc<dyn TokenStore>,
+}
+
+#[async_trait]
+impl Commit for Save {
+    async fn commit(self: Box<Self>, _: &Context, issued: &mut Issued, _: &mut TokenResponse) -> Result<(), Error> {
+        Ok(self.tokens.save_token(issued).await?)
+    }
+}

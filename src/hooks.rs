@@ -1,0 +1,51 @@
+//! What a host may decide beside storing: who may still act, and who tries too often.
+
+use std::net::IpAddr;
+
+use async_trait::async_trait;
+
+use crate::error::StorageError;
+use crate::model::{Authorization, Client, ClientId, Scope};
+
+/// Asked whenever a code is redeemed or a token refreshed: may this user's approval still be used?
+///
+/// It is where a disabled user stops.
+#[async_trait]
+pub trait SubjectPolicy: Send + Sync + 'static {
+    /// Allows, narrows or refuses.
+    async fn review(&self, authorization: &Authorization, client: &Client) -> Result<Verdict, StorageError>;
+}
+
+/// What a [`SubjectPolicy`] says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Everything that was approved.
+    Allow,
+    /// No more than this scope.
+    Narrow(Scope),
+    /// Nothing: `invalid_grant`.
+    Refuse,
+}
+
+/// An attempt at something that can be guessed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Attempt<'a> {
+    /// A client's secret.
+    ClientSecret {
+        /// The client that the request claims to come from; it need not exist.
+        client_id: &'a ClientId,
+        /// From where, if the host says so by [`ClientAddress`](crate::ClientAddress).
+        address: Option<IpAddr>,
+    },
+}
+
+/// Limits how often someone may guess. Without one, nothing is limited.
+#[async_trait]
+pub trait RateLimiter: Send + Sync + 'static {
+    /// Whether the attempt may be made: `Err` with the seconds to wait, answered as 429.
+    async fn check(&self, attempt: &Attempt<'_>) -> Result<(), u64>;
+
+    /// The attempt was made and failed.
+    async fn failed(&self, attempt: &Attempt<'_>);
+}

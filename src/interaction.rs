@@ -1,0 +1,134 @@
+//! What the host does next at its authorization endpoint: log the user in, ask for consent, or just answer.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Response;
+
+use crate::authorization_request::{AuthorizationRequest, Prompt};
+use crate::clock::Timestamp;
+use crate::model::{Client, Scope, Subject};
+
+/// Who is logged in at the host, as its session says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// The user.
+    pub subject: Subject,
+    /// The session's identifier; a pending consent is bound to it. Only a keyed digest of it is kept.
+    pub session: Option<String>,
+    /// When the user last proved who they are.
+    pub auth_time: Timestamp,
+    /// How well (OpenID Connect Core section 2, `acr`).
+    pub acr: Option<String>,
+    /// By which means (RFC 8176).
+    pub amr: Vec<String>,
+}
+
+impl Login {
+    /// A login of `subject` in `session`, at `auth_time`.
+    pub fn new(subject: impl Into<Subject>, session: impl Into<String>, auth_time: Timestamp) -> Self {
+        Self { subject: subject.into(), session: Some(session.into()), auth_time, acr: None, amr: Vec::new() }
+    }
+}
+
+impl From<String> for Subject {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}
+
+/// What an authorization request needs now.
+#[derive(Debug)]
+#[must_use]
+pub enum Authorize {
+    /// A login: send the user to the host's login page, to come back to [`PendingLogin::resume_url`].
+    Login(PendingLogin),
+    /// Consent: show what is asked, then call `decide` with [`PendingConsent::ticket`].
+    Consent(Box<PendingConsent>),
+    /// Nothing: this is the answer.
+    Respond(Response<Bytes>),
+}
+
+/// A request that waits for a login.
+#[derive(Clone, Debug)]
+pub struct PendingLogin {
+    pub(crate) client: Arc<Client>,
+    pub(crate) resume_url: String,
+    pub(crate) prompts: Vec<Prompt>,
+    pub(crate) login_hint: Option<String>,
+}
+
+impl PendingLogin {
+    /// Where the user comes back to: the same request, as a path with a query on the issuer's origin.
+    pub fn resume_url(&self) -> &str {
+        &self.resume_url
+    }
+
+    /// Who asks.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Whether the user should be offered another account (`prompt=select_account`).
+    pub fn selects_account(&self) -> bool {
+        self.prompts.contains(&Prompt::SelectAccount)
+    }
+
+    /// Whom the client expects (OpenID Connect Core section 3.1.2.1, `login_hint`); not to be trusted.
+    pub fn login_hint(&self) -> Option<&str> {
+        self.login_hint.as_deref()
+    }
+}
+
+/// A request that waits for the user's decision.
+#[derive(Clone, Debug)]
+pub struct PendingConsent {
+    pub(crate) request: AuthorizationRequest,
+    pub(crate) ticket: String,
+}
+
+impl PendingConsent {
+    /// Who asks.
+    pub fn client(&self) -> &Client {
+        &self.request.target.client
+    }
+
+    /// What is asked for.
+    pub fn scopes(&self) -> &Scope {
+        &self.request.scope
+    }
+
+    /// The host that will get the answer (of a private-use URI, its scheme).
+    pub fn redirect_host(&self) -> &str {
+        self.request.target.redirect_uri.host()
+    }
+
+    /// The whole request.
+    pub const fn request(&self) -> &AuthorizationRequest {
+        &self.request
+    }
+
+    /// To be put into the consent page's form. It is bound to the user and session, so it serves against CSRF too.
+    pub fn ticket(&self) -> &str {
+        &self.ticket
+    }
+}
+
+/// What the user said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Yes.
+    Approve {
+        /// To this scope only; `None`: to all that was asked. Nothing beyond what was asked is ever granted.
+        scope: Option<Scope>,
+        /// And need not be asked again; without effect unless consent is remembered.
+        remember: bool,
+    },
+    /// No.
+    Deny,
+}
+
+impl Decision {
+    /// Yes to all that was asked, to be remembered.
+    pub const APPROVE: Self = Self::Approve { scope: None, remember: true };
+}

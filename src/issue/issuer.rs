@@ -1,0 +1,197 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::{Extension, Opaque, TokenFormat, TokenRequest, refresh_token};
+use crate::context::Context;
+use crate::error::{Error, ErrorCode};
+use crate::events::Event;
+use crate::model::{AccessToken, Authorization, Client, Issued, Kept, RefreshPolicy, RefreshToken, Rotation, Scope};
+use crate::secret::Secret;
+
+/// What a grant found that the client may have. Nothing has changed in the store yet.
+pub struct Approved {
+    /// The authorization behind it; `None` when the client acts for itself.
+    pub authorization: Option<Authorization>,
+    /// The scope of the access token.
+    pub scope: Scope,
+    /// Whom the access token is for (RFC 8707).
+    pub audience: Vec<String>,
+    /// What extensions kept with the authorization request; `None` where there was none.
+    pub extensions: Option<Kept>,
+    /// Members to add to the answer.
+    pub extras: Map<String, Value>,
+    /// The refresh token to answer with; the grant decides.
+    pub refresh_token: RefreshTokenAnswer,
+    /// Consumes what was presented and saves what is issued, as one.
+    pub commit: Box<dyn Commit>,
+}
+
+/// Which refresh token an answer carries.
+#[derive(Debug)]
+pub enum RefreshTokenAnswer {
+    /// None.
+    Absent,
+    /// The first of a new family, if the `refresh_token` grant is registered and the client may use it.
+    New,
+    /// One the grant made: the family's new state to commit, if it changes, and the token.
+    Given(Option<RefreshToken>, Secret),
+}
+
+/// The end of a grant: the one write to the store.
+#[async_trait]
+pub trait Commit: Send {
+    /// Consumes and saves, as one. It may replace the answer's refresh token when another request was faster.
+    ///
+    /// # Errors
+    /// `invalid_grant` when another request consumed what was presented; a store's fault.
+    async fn commit(
+        self: Box<Self>,
+        context: &Context,
+        issued: &mut Issued,
+        answer: &mut TokenResponse,
+    ) -> Result<(), Error>;
+}
+
+/// The answer of the token endpoint (RFC 6749 section 5.1).
+#[derive(Debug, Serialize)]
+#[non_exhaustive]
+pub struct TokenResponse {
+    /// The access token.
+    #[serde(serialize_with = "expose")]
+    pub access_token: Secret,
+    /// How it is presented: `Bearer` (RFC 6750) unless an extension binds it.
+    pub token_type: &'static str,
+    /// Seconds it lives.
+    pub expires_in: u64,
+    /// The refresh token.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "expose_some")]
+    pub refresh_token: Option<Secret>,
+    /// What the access token may do.
+    #[serde(skip_serializing_if = "Scope::is_empty")]
+    pub scope: Scope,
+    /// What grants and extensions add.
+    #[serde(flatten)]
+    pub extras: Map<String, Value>,
+}
+
+fn expose<S: serde::Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(secret.expose())
+}
+
+fn expose_some<S: serde::Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
+    secret.as_ref().map(Secret::expose).serialize(serializer)
+}
+
+/// Turns what a grant approved into tokens.
+pub(crate) struct Issuer {
+    format: Box<dyn TokenFormat>,
+    extensions: Arc<[Box<dyn Extension>]>,
+}
+
+impl Issuer {
+    pub(crate) fn new(format: Option<Box<dyn TokenFormat>>, extensions: Arc<[Box<dyn Extension>]>) -> Self {
+        Self { format: format.unwrap_or_else(|| Box::new(Opaque)), extensions }
+    }
+
+    /// Checks, mints, decorates, commits; in this order, so that whatever fails leaves the store as it was.
+    ///
+    /// # Errors
+    /// What an extension, the token format or the commit says.
+    pub(crate) async fn issue(
+        &self,
+        context: &Context,
+        request: &TokenRequest<'_>,
+        mut approved: Approved,
+    ) -> Result<TokenResponse, Error> {
+        for extension in self.extensions.iter() {
+            extension.check(context, request, &mut approved).await?;
+        }
+        let (mut issued, mut answer) = self.mint(context, request, &mut approved).await?;
+        for extension in self.extensions.iter() {
+            extension.decorate(context, request, &issued, &mut answer).await?;
+        }
+        approved.commit.commit(context, &mut issued, &mut answer).await?;
+        context.event(&Event::Issued {
+            client_id: request.client.id(),
+            grant_type: request.params.get("grant_type").unwrap_or_default(),
+            authorization: issued.access_token.authorization,
+            scope: &issued.access_token.scope,
+        });
+        Ok(answer)
+    }
+
+    async fn mint(
+        &self,
+        context: &Context,
+        request: &TokenRequest<'_>,
+        approved: &mut Approved,
+    ) -> Result<(Issued, TokenResponse), Error> {
+        let lifetime = access_token_lifetime(context, request, approved);
+        let token = self.format.mint(context, request, approved, lifetime).await?;
+        let authorization = approved.authorization.take();
+        let refresh_token = std::mem::replace(&mut approved.refresh_token, RefreshTokenAnswer::Absent);
+        let (family, refresh_token) = refresh_token_answer(context, request, authorization.as_ref(), refresh_token)?;
+        let access_token = AccessToken {
+            token: token.digest(),
+            issuer: context.config.issuer.clone(),
+            authorization: authorization.as_ref().map(|authorization| authorization.id),
+            client_id: request.client.id().clone(),
+            scope: approved.scope.clone(),
+            audience: std::mem::take(&mut approved.audience),
+            issued_at: request.now,
+            expires_at: request.now.plus(lifetime),
+        };
+        let answer = TokenResponse {
+            access_token: token,
+            token_type: "Bearer",
+            expires_in: lifetime,
+            refresh_token,
+            scope: approved.scope.clone(),
+            extras: std::mem::take(&mut approved.extras),
+        };
+        Ok((Issued { authorization, access_token, refresh_token: family }, answer))
+    }
+}
+
+/// The client's lifetime or the server's, but never beyond the authorization.
+fn access_token_lifetime(context: &Context, request: &TokenRequest<'_>, approved: &Approved) -> u64 {
+    let lifetime = request.client.policy().access_token_lifetime.unwrap_or(context.config.lifetimes.access_token);
+    match &approved.authorization {
+        Some(authorization) => lifetime.min(authorization.expires_at.since(request.now)),
+        None => lifetime,
+    }
+}
+
+fn refresh_token_answer(
+    context: &Context,
+    request: &TokenRequest<'_>,
+    authorization: Option<&Authorization>,
+    answer: RefreshTokenAnswer,
+) -> Result<(Option<RefreshToken>, Option<Secret>), Error> {
+    match (answer, authorization) {
+        (RefreshTokenAnswer::Given(family, token), _) => Ok((family, Some(token))),
+        (RefreshTokenAnswer::New, Some(authorization)) => {
+            let Some(policy) = refresh_policy(context, &request.client) else { return Ok((None, None)) };
+            let family = refresh_token::first(context, authorization, &policy, request.now);
+            let token = family.as_ref().and_then(|family| refresh_token::current(&context.keys, family));
+            let token = token.ok_or(Error::new(ErrorCode::ServerError, "no refresh token can be made"))?;
+            Ok((family, Some(token)))
+        }
+        _ => Ok((None, None)),
+    }
+}
+
+/// The policy for the client's refresh tokens; `None` when it gets none.
+///
+/// A public client's tokens are rotated whatever the server does for others (RFC 9700 section 2.2.2).
+pub(crate) fn refresh_policy(context: &Context, client: &Client) -> Option<RefreshPolicy> {
+    let server = context.config.refresh_policy.filter(|_| client.may_use("refresh_token"))?;
+    let mut policy = client.policy().refresh_token.unwrap_or(server);
+    if client.is_public() && policy.rotation == Rotation::Keep {
+        policy.rotation = Rotation::default();
+    }
+    Some(policy)
+}

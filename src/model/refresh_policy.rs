@@ -1,0 +1,40 @@
+use serde::{Deserialize, Serialize};
+
+/// How long refresh tokens live and whether using one replaces it (RFC 9700 section 4.14).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RefreshPolicy {
+    /// What a use does to the token.
+    pub rotation: Rotation,
+    /// Seconds after the last use at which the token ends.
+    pub idle_lifetime: u64,
+    /// Seconds after the approval at which the token ends however often it is used.
+    pub absolute_lifetime: u64,
+}
+
+/// What using a refresh token does to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Rotation {
+    /// Each use yields a successor. The used token answers with that same successor for `grace` more seconds (a lost
+    /// response, two tabs); used after that, it is taken for stolen and its authorization is revoked.
+    Rotate {
+        /// Seconds; 0 turns the grace off.
+        grace: u64,
+    },
+    /// The token stays the same. Only for clients that authenticate (RFC 9700 section 2.2.2).
+    Keep,
+}
+
+impl Default for RefreshPolicy {
+    /// Rotation with 30 s of grace, 30 days idle, 90 days in all.
+    fn default() -> Self {
+        Self { rotation: Rotation::default(), idle_lifetime: 30 * 86_400, absolute_lifetime: 90 * 86_400 }
+    }
+}
+
+impl Default for Rotation {
+    fn default() -> Self {
+        Self::Rotate { grace: 30 }
+    }
+}

@@ -1,0 +1,126 @@
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::{AccessToken, Authorization, AuthorizationCode, Consent, RefreshToken};
+use crate::clock::Timestamp;
+
+/// A record as a table holds it: the columns to find it by, and everything else in one payload.
+///
+/// A host that maps columns to columns loses what the library adds later (a key binding, say); one that keeps the
+/// payload does not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The primary key.
+    pub id: String,
+    /// The authorization it belongs to (or, of an authorization, its own identifier).
+    pub authorization: Option<String>,
+    /// The client it belongs to.
+    pub client: String,
+    /// The subject it belongs to, where the record itself says so.
+    pub subject: Option<String>,
+    /// The session it belongs to, where the record itself says so.
+    pub session: Option<String>,
+    /// Unix seconds from which it may be purged; `None` for what does not expire.
+    pub expires_at: Option<u64>,
+    /// The record: JSON with a version.
+    pub payload: String,
+}
+
+/// A row that is no such record: truncated, changed, or of a version this library does not know.
+#[derive(Debug, thiserror::Error)]
+#[error("a stored record cannot be read")]
+pub struct CorruptRow(#[source] Box<dyn std::error::Error + Send + Sync>);
+
+/// A record that can be kept as a [`Row`].
+pub trait Record: Serialize + DeserializeOwned {
+    /// The columns, with an empty payload.
+    fn index(&self) -> Row;
+
+    /// The record as a row.
+    ///
+    /// # Errors
+    /// The record has no JSON form; none of this library's is like that.
+    fn to_row(&self) -> Result<Row, CorruptRow> {
+        let payload = serde_json::to_string(&Payload { version: VERSION, record: self });
+        Ok(Row { payload: payload.map_err(|cause| CorruptRow(cause.into()))?, ..self.index() })
+    }
+
+    /// The record of a row's payload.
+    ///
+    /// # Errors
+    /// The payload is corrupt or of an unknown version.
+    fn from_row(payload: &str) -> Result<Self, CorruptRow> {
+        let payload: Payload<Self> = serde_json::from_str(payload).map_err(|cause| CorruptRow(cause.into()))?;
+        if payload.version != VERSION {
+            return Err(CorruptRow(format!("unknown version {}", payload.version).into()));
+        }
+        Ok(payload.record)
+    }
+}
+
+const VERSION: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct Payload<R> {
+    #[serde(rename = "v")]
+    version: u32,
+    #[serde(rename = "r")]
+    record: R,
+}
+
+/// A row with the two columns that every record has.
+fn row(id: impl ToString, client: &super::ClientId, expires_at: Option<Timestamp>) -> Row {
+    Row {
+        id: id.to_string(),
+        authorization: None,
+        client: client.to_string(),
+        subject: None,
+        session: None,
+        expires_at: expires_at.map(Timestamp::as_unix),
+        payload: String::new(),
+    }
+}
+
+impl Record for Authorization {
+    fn index(&self) -> Row {
+        Row {
+            authorization: Some(self.id.to_string()),
+            subject: Some(self.subject.to_string()),
+            session: self.session.map(|session| session.to_string()),
+            ..row(self.id, &self.client_id, Some(self.expires_at))
+        }
+    }
+}
+
+impl Record for AuthorizationCode {
+    fn index(&self) -> Row {
+        Row { id: self.code.to_string(), expires_at: Some(self.retain_until.as_unix()), ..self.authorization.index() }
+    }
+}
+
+impl Record for AccessToken {
+    fn index(&self) -> Row {
+        Row {
+            authorization: self.authorization.map(|id| id.to_string()),
+            ..row(self.token, &self.client_id, Some(self.expires_at))
+        }
+    }
+}
+
+impl Record for RefreshToken {
+    fn index(&self) -> Row {
+        Row {
+            authorization: Some(self.authorization.to_string()),
+            ..row(self.handle, &self.client_id, Some(self.expires_at))
+        }
+    }
+}
+
+impl Record for Consent {
+    /// The key of a consent is all of subject, client and redirect URI.
+    fn index(&self) -> Row {
+        let id = [self.subject.as_str(), self.client_id.as_str(), &self.redirect_uri];
+        let id = crate::secret::Digest::of(&serde_json::Value::from(id.to_vec()).to_string());
+        Row { subject: Some(self.subject.to_string()), ..row(id, &self.client_id, None) }
+    }
+}

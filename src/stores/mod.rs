@@ -1,0 +1,5 @@
+//! Stores that ship with the library.
+
+mod memory;
+
+pub use memory::MemoryStore;

@@ -1,0 +1,22 @@
+//! Between bytes and parameters: requests parsed once and strictly, answers built in one place.
+
+mod authorization_response;
+mod params;
+mod request;
+mod response;
+
+pub use authorization_response::ResponseMode;
+pub(crate) use authorization_response::{authorization_response, encode};
+pub use params::Params;
+pub(crate) use params::parse_form;
+pub use request::ClientAddress;
+pub(crate) use request::{basic_credentials, bearer_token, form};
+pub use response::{ErrorPage, PlainErrorPage};
+pub(crate) use response::{error_json, error_page, json, json_bytes, see_other};
+
+/// The largest request body, in bytes.
+pub const MAX_BODY: usize = 64 * 1024;
+/// The most parameters of one request.
+pub const MAX_PARAMS: usize = 256;
+/// The longest parameter value, in bytes, decoded.
+pub const MAX_VALUE: usize = 8 * 1024;
