@@ -38,6 +38,13 @@ pub enum Attempt<'a> {
         /// From where, if the host says so by [`ClientAddress`](crate::ClientAddress).
         address: Option<IpAddr>,
     },
+    /// A user's password. The host makes this attempt on its own login page, so that one limiter serves for both.
+    Login {
+        /// What was typed; such a user need not exist.
+        user_id: &'a str,
+        /// From where.
+        address: Option<IpAddr>,
+    },
 }
 
 /// Limits how often someone may guess. Without one, nothing is limited.
