@@ -1,35 +1,36 @@
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::string_slice))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-//! An embeddable OAuth 2.0 authorization server.
+#![doc = include_str!("../README.md")]
 
 // From the top layer down; a file imports only from lower layers (`tests/layers.rs` reads this list).
-mod authorization_request;
 mod builder;
-pub mod client_auth;
-mod clock;
-mod config;
-mod context;
-pub mod danger;
-mod endpoints;
-mod error;
-pub mod events;
-pub mod extensions;
-pub mod grants;
-pub mod hooks;
-mod interaction;
-pub mod issue;
-mod metadata;
-pub mod model;
-pub mod resource;
-mod secret;
-mod secret_keys;
-mod server;
-pub mod storage;
-pub mod stores;
-mod ticket;
 #[cfg(feature = "tower")]
 mod tower;
+mod server;
+mod endpoints;
+pub mod resource;
+pub mod danger;
+pub mod extensions;
+pub mod grants;
+pub mod issue;
+pub mod client_auth;
+mod ticket;
+mod interaction;
+mod authorization_request;
+mod context;
+pub mod hooks;
+pub mod stores;
+pub mod events;
+mod metadata;
+mod config;
+pub mod storage;
+mod secret_keys;
+pub mod model;
 mod wire;
+mod secret;
+mod error;
+mod clock;
 
 pub use authorization_request::{AuthorizationRequest, Prompt, ResponseTarget};
 pub use builder::{BuildError, Builder};

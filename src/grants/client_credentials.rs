@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::context::{Abilities, Context};
 use crate::error::{Error, ErrorCode};
 use crate::issue::{Approved, Commit, RefreshTokenAnswer, TokenRequest, TokenResponse};
-use crate::model::{Issued, Scope};
+use crate::model::Issued;
 use crate::storage::TokenStore;
 
 /// The client credentials grant (RFC 6749 section 4.4): a client acts for itself. Needs [`TokenStore`].
@@ -45,7 +45,7 @@ impl TokenGrant for ActForItself {
         }
         Ok(Approved {
             authorization: None,
-            scope: requested_scope(request, &request.client.metadata().scope)?,
+            scope: request.scope_within(&request.client.metadata().scope)?,
             audience: Vec::new(),
             extensions: None,
             extras: serde_json::Map::new(),
@@ -53,16 +53,6 @@ impl TokenGrant for ActForItself {
             commit: Box::new(Save { tokens: self.tokens.clone() }),
         })
     }
-}
-
-/// The scope a token request names, within `most`; all of it when it names none (RFC 6749 section 3.3).
-pub(super) fn requested_scope(request: &TokenRequest<'_>, most: &Scope) -> Result<Scope, Error> {
-    let Some(text) = request.params.get("scope") else { return Ok(most.clone()) };
-    let scope: Scope = text.parse().map_err(|_| Error::new(ErrorCode::InvalidScope, "scope is not well-formed"))?;
-    if !most.covers(&scope) {
-        return Err(Error::new(ErrorCode::InvalidScope, "scope goes beyond what the client may have"));
-    }
-    Ok(scope)
 }
 
 struct Save {

@@ -2,7 +2,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::client_credentials::requested_scope;
 use super::{BoundGrant, Grant, TokenGrant};
 use crate::clock::Timestamp;
 use crate::config::Config;
@@ -78,7 +77,7 @@ impl TokenGrant for Refresh {
         if standing.is_empty() && !authorization.scope.is_empty() {
             return Err(Error::new(ErrorCode::InvalidScope, "nothing of what was approved is still allowed"));
         }
-        let scope = requested_scope(request, &standing)?;
+        let scope = request.scope_within(&standing)?;
         let policy = refresh_policy(context, &request.client).ok_or_else(refused)?;
         let use_ = Use { generation: claimed.generation, made_by: made_by(request, &scope), now: request.now, policy };
         let (refresh_token, commit) = self.outcome(context, use_, family)?;

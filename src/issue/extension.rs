@@ -9,9 +9,9 @@ use serde_json::Value;
 use super::{Approved, TokenResponse};
 use crate::clock::Timestamp;
 use crate::context::Context;
-use crate::error::Error;
+use crate::error::{Error, ErrorCode};
 use crate::metadata::Metadata;
-use crate::model::{Client, Issued};
+use crate::model::{Client, Issued, Scope};
 use crate::wire::Params;
 
 /// A token request (RFC 6749 section 3.2) of an authenticated client.
@@ -28,6 +28,21 @@ pub struct TokenRequest<'a> {
     pub now: Timestamp,
     /// From where, if the host says so.
     pub address: Option<IpAddr>,
+}
+
+impl TokenRequest<'_> {
+    /// The scope the request names, within `most`; all of `most` when it names none (RFC 6749 section 3.3).
+    ///
+    /// # Errors
+    /// `invalid_scope`.
+    pub fn scope_within(&self, most: &Scope) -> Result<Scope, Error> {
+        let Some(text) = self.params.get("scope") else { return Ok(most.clone()) };
+        let scope: Scope = text.parse().map_err(|_| Error::new(ErrorCode::InvalidScope, "scope is not well-formed"))?;
+        if !most.covers(&scope) {
+            return Err(Error::new(ErrorCode::InvalidScope, "scope goes beyond what the client may have"));
+        }
+        Ok(scope)
+    }
 }
 
 /// A part of the protocol that no grant knows of: it reads its own parameters, keeps what it needs with the code, and

@@ -5,8 +5,7 @@ use http::{Response, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
-use super::response::{escape, html};
-use super::see_other;
+use super::{escape, html, see_other};
 
 /// How the parameters of an authorization response travel (OAuth 2.0 Multiple Response Types section 2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

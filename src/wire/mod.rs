@@ -8,11 +8,13 @@ mod response;
 pub use authorization_response::ResponseMode;
 pub(crate) use authorization_response::{authorization_response, encode};
 pub use params::Params;
+use params::decode;
 pub(crate) use params::parse_form;
 pub use request::ClientAddress;
 pub(crate) use request::{basic_credentials, bearer_token, form};
 pub use response::{ErrorPage, PlainErrorPage};
 pub(crate) use response::{error_json, error_page, json, json_bytes, see_other};
+use response::{escape, html};
 
 /// The largest request body, in bytes.
 pub const MAX_BODY: usize = 64 * 1024;

@@ -6,8 +6,7 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 use http::{Method, Request, StatusCode};
 
-use super::params::decode;
-use super::{MAX_BODY, Params, parse_form};
+use super::{MAX_BODY, Params, decode, parse_form};
 use crate::error::{Error, ErrorCode};
 use crate::secret::Secret;
 

@@ -176,7 +176,6 @@ impl Fixture {
     }
 
     /// The consent page that a request leads to.
-    #[track_caller]
     pub async fn consent(&self, params: &[(&str, &str)], login: &Login) -> Box<PendingConsent> {
         match self.authorize(params, Some(login)).await {
             Authorize::Consent(pending) => pending,
