@@ -10,9 +10,7 @@ use crate::events::{Event, EventSink, trace};
 use crate::hooks::{RateLimiter, SubjectPolicy, Verdict};
 use crate::model::{Authorization, Client, Issuer, Scope};
 use crate::secret_keys::KeyRing;
-use crate::storage::{
-    AccessTokenStore, AuthorizationStore, ClientStore, ConsentStore, RefreshTokenStore, RevocationStore,
-};
+use crate::storage::{AccessTokenStore, ClientStore, ConsentStore, RefreshTokenStore, RevocationStore};
 use crate::wire::{ErrorPage, PlainErrorPage};
 
 /// What registered parts found the store able to do. A part uses another's ability only if it is there.
@@ -27,8 +25,6 @@ pub struct Abilities {
     pub revocation: Option<Arc<dyn RevocationStore>>,
     /// Remembering consent.
     pub consents: Option<Arc<dyn ConsentStore>>,
-    /// Listing authorizations.
-    pub authorizations: Option<Arc<dyn AuthorizationStore>>,
 }
 
 /// The surroundings of a request, shared by all of them.
@@ -101,15 +97,22 @@ impl Context {
     /// The scope an authorization still has: what was approved, as far as the client and the host still allow it.
     ///
     /// # Errors
-    /// `invalid_grant` when the host refuses the subject.
+    /// `invalid_grant` when the host refuses the subject, or nothing is left.
     pub async fn standing_scope(&self, authorization: &Authorization, client: &Client) -> Result<Scope, Error> {
         let scope = authorization.scope.intersection(&client.metadata().scope);
-        let Some(policy) = &self.subject_policy else { return Ok(scope) };
-        match policy.review(authorization, client).await? {
-            Verdict::Allow => Ok(scope),
-            Verdict::Narrow(narrower) => Ok(scope.intersection(&narrower)),
-            Verdict::Refuse => Err(Error::invalid_grant("the resource owner can no longer authorize")),
+        let verdict = match &self.subject_policy {
+            Some(policy) => policy.review(authorization, client).await?,
+            None => Verdict::Allow,
+        };
+        let scope = match verdict {
+            Verdict::Allow => scope,
+            Verdict::Narrow(narrower) => scope.intersection(&narrower),
+            Verdict::Refuse => return Err(Error::invalid_grant("the resource owner can no longer authorize")),
+        };
+        if scope.is_empty() && !authorization.scope.is_empty() {
+            return Err(Error::invalid_grant("nothing of what was approved is still allowed"));
         }
+        Ok(scope)
     }
 }
 

@@ -114,13 +114,9 @@ impl TokenGrant for Redeem {
             Box::new(RedeemOnce { codes: self.codes.clone(), code: digest })
         };
         Ok(Approved {
-            scope,
-            audience: code.authorization.resources.clone(),
-            authorization: Some(code.authorization),
             extensions: Some(code.extensions),
-            extras: serde_json::Map::new(),
             refresh_token: RefreshTokenAnswer::New,
-            commit,
+            ..Approved::under(code.authorization, scope, commit)
         })
     }
 }

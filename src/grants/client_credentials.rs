@@ -6,7 +6,7 @@ use super::{BoundGrant, Grant, TokenGrant};
 use crate::config::Config;
 use crate::context::{Abilities, Context};
 use crate::error::{Error, ErrorCode};
-use crate::issue::{Approved, Commit, RefreshTokenAnswer, TokenRequest, TokenResponse};
+use crate::issue::{Approved, Commit, TokenRequest, TokenResponse};
 use crate::model::Issued;
 use crate::storage::TokenStore;
 
@@ -43,15 +43,8 @@ impl TokenGrant for ActForItself {
         if request.client.is_public() {
             return Err(Error::new(ErrorCode::UnauthorizedClient, "only for clients that authenticate"));
         }
-        Ok(Approved {
-            authorization: None,
-            scope: request.scope_within(&request.client.metadata().scope)?,
-            audience: Vec::new(),
-            extensions: None,
-            extras: serde_json::Map::new(),
-            refresh_token: RefreshTokenAnswer::Absent,
-            commit: Box::new(Save { tokens: self.tokens.clone() }),
-        })
+        let scope = request.scope_within(&request.client.metadata().scope)?;
+        Ok(Approved::for_itself(scope, Box::new(Save { tokens: self.tokens.clone() })))
     }
 }
 

@@ -6,7 +6,7 @@ use super::{BoundGrant, Grant, TokenGrant};
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::context::{Abilities, Context};
-use crate::error::{Error, ErrorCode};
+use crate::error::Error;
 use crate::events::Event;
 use crate::issue::refresh_token::{Claimed, current};
 use crate::issue::{Approved, Commit, RefreshTokenAnswer, TokenRequest, TokenResponse, refresh_policy};
@@ -74,22 +74,11 @@ impl TokenGrant for Refresh {
         check(context, request, &claimed, &found)?;
         let ActiveRefreshToken { token: family, authorization } = found;
         let standing = context.standing_scope(&authorization, &request.client).await?;
-        if standing.is_empty() && !authorization.scope.is_empty() {
-            return Err(Error::new(ErrorCode::InvalidScope, "nothing of what was approved is still allowed"));
-        }
         let scope = request.scope_within(&standing)?;
         let policy = refresh_policy(context, &request.client).ok_or_else(refused)?;
         let use_ = Use { generation: claimed.generation, made_by: made_by(request, &scope), now: request.now, policy };
         let (refresh_token, commit) = self.outcome(context, use_, family)?;
-        Ok(Approved {
-            scope,
-            audience: authorization.resources.clone(),
-            authorization: Some(authorization),
-            extensions: None,
-            extras: serde_json::Map::new(),
-            refresh_token,
-            commit,
-        })
+        Ok(Approved { refresh_token, ..Approved::under(authorization, scope, commit) })
     }
 }
 

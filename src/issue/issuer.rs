@@ -12,6 +12,7 @@ use crate::model::{AccessToken, Authorization, Client, Issued, Kept, RefreshPoli
 use crate::secret::Secret;
 
 /// What a grant found that the client may have. Nothing has changed in the store yet.
+#[non_exhaustive]
 pub struct Approved {
     /// The authorization behind it; `None` when the client acts for itself.
     pub authorization: Option<Authorization>,
@@ -27,6 +28,27 @@ pub struct Approved {
     pub refresh_token: RefreshTokenAnswer,
     /// Consumes what was presented and saves what is issued, as one.
     pub commit: Box<dyn Commit>,
+}
+
+impl Approved {
+    /// Access under an authorization, to its resources, without a refresh token.
+    pub fn under(authorization: Authorization, scope: Scope, commit: Box<dyn Commit>) -> Self {
+        let audience = authorization.resources.clone();
+        Self { audience, authorization: Some(authorization), ..Self::for_itself(scope, commit) }
+    }
+
+    /// Access that the client has for itself.
+    pub fn for_itself(scope: Scope, commit: Box<dyn Commit>) -> Self {
+        Self {
+            authorization: None,
+            scope,
+            audience: Vec::new(),
+            extensions: None,
+            extras: Map::new(),
+            refresh_token: RefreshTokenAnswer::Absent,
+            commit,
+        }
+    }
 }
 
 /// Which refresh token an answer carries.

@@ -3,14 +3,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
-use http::{Method, Request, Response, StatusCode, Uri};
+use http::{Request, Response, StatusCode, Uri};
 
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, ErrorCode};
 use crate::model::{ActiveAccessToken, ClientId, Issuer, Scope, Subject};
 use crate::secret::Digest;
 use crate::storage::AccessTokenStore;
-use crate::wire::{bearer_token, error_json, form, parse_form};
+use crate::wire::{bearer_token, error_json, form_body, parse_form};
 
 /// Checks the bearer tokens of requests to an API (RFC 6750).
 ///
@@ -119,10 +119,9 @@ impl BearerCheck {
     /// # Errors
     /// [`Refused`], which is the answer to send.
     pub async fn check(&self, request: &Request<Bytes>, required: &RequiredScope) -> Result<Access, Refused> {
-        let in_body = if self.takes_body && request.method() == Method::POST && form(request).is_ok() {
-            parse_form([request.body().as_ref()])?.get("access_token").map(str::to_owned)
-        } else {
-            None
+        let in_body = match form_body(request) {
+            Ok(body) if self.takes_body => parse_form([body])?.get("access_token").map(str::to_owned),
+            _ => None,
         };
         self.check_token(self.token(request.headers(), request.uri(), in_body)?, required).await
     }

@@ -11,7 +11,7 @@ pub use params::Params;
 use params::decode;
 pub(crate) use params::parse_form;
 pub use request::ClientAddress;
-pub(crate) use request::{basic_credentials, bearer_token, form};
+pub(crate) use request::{basic_credentials, bearer_token, form, form_body};
 pub use response::{ErrorPage, PlainErrorPage};
 pub(crate) use response::{error_json, error_page, json, json_bytes, see_other};
 use response::{escape, html};

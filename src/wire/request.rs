@@ -18,6 +18,11 @@ pub struct ClientAddress(pub IpAddr);
 
 /// The parameters of a POST with a form body (RFC 6749 section 3.2); the query is not read.
 pub(crate) fn form(request: &Request<Bytes>) -> Result<Params, Error> {
+    parse_form([form_body(request)?])
+}
+
+/// The body of a POST, if it is a form and not too large.
+pub(crate) fn form_body(request: &Request<Bytes>) -> Result<&[u8], Error> {
     if request.method() != Method::POST {
         let error = Error::new(ErrorCode::InvalidRequest, "only POST is served here");
         return Err(error.with_status(StatusCode::METHOD_NOT_ALLOWED));
@@ -30,7 +35,7 @@ pub(crate) fn form(request: &Request<Bytes>) -> Result<Params, Error> {
         let error = Error::new(ErrorCode::InvalidRequest, "the body must be application/x-www-form-urlencoded");
         return Err(error.with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
     }
-    parse_form([request.body().as_ref()])
+    Ok(request.body())
 }
 
 fn is_form(headers: &HeaderMap) -> bool {
@@ -49,16 +54,15 @@ fn one(headers: &HeaderMap, name: http::HeaderName) -> Option<&str> {
     values.next().is_none().then_some(value)
 }
 
-/// The credentials of `Authorization: Basic`, each half form-decoded once (RFC 6749 section 2.3.1).
+/// The credentials of `Authorization: Basic`, each half form-decoded once (RFC 6749 section 2.3.1); `None` when no
+/// such header came.
 ///
 /// # Errors
-/// `invalid_client`: the header is there but is not that.
+/// `invalid_client`: more than one header, or one that is not well-formed.
 pub(crate) fn basic_credentials(headers: &HeaderMap) -> Result<Option<(String, Secret)>, Error> {
-    if !headers.contains_key(AUTHORIZATION) {
-        return Ok(None);
-    }
     let malformed = || Error::new(ErrorCode::InvalidClient, "the Authorization header is not well-formed");
-    let encoded = one(headers, AUTHORIZATION).and_then(|value| credentials(value, "basic")).ok_or_else(malformed)?;
+    let Some(value) = authorization(headers, "basic").map_err(|_| malformed())? else { return Ok(None) };
+    let encoded = credentials(value).ok_or_else(malformed)?;
     let decoded = STANDARD.decode(encoded).map_err(|_| malformed())?;
     let mut halves = decoded.splitn(2, |byte| *byte == b':');
     match (halves.next().map(decode), halves.next().map(decode)) {
@@ -73,15 +77,8 @@ pub(crate) fn basic_credentials(headers: &HeaderMap) -> Result<Option<(String, S
 /// `invalid_request`: more than one header, or one that is not well-formed.
 pub(crate) fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>, Error> {
     let malformed = || Error::new(ErrorCode::InvalidRequest, "the Authorization header is not well-formed");
-    if !headers.contains_key(AUTHORIZATION) {
-        return Ok(None);
-    }
-    let value = one(headers, AUTHORIZATION).ok_or_else(malformed)?;
-    let scheme = value.split(' ').next().unwrap_or_default();
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Ok(None);
-    }
-    let token = credentials(value, "bearer").ok_or_else(malformed)?;
+    let Some(value) = authorization(headers, "bearer").map_err(|_| malformed())? else { return Ok(None) };
+    let token = credentials(value).ok_or_else(malformed)?;
     let is_b64token = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
     if token.len() > super::MAX_VALUE || !token.bytes().all(is_b64token) {
         return Err(malformed());
@@ -89,9 +86,21 @@ pub(crate) fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>, Error> {
     Ok(Some(token))
 }
 
-/// What follows `scheme` and its spaces, if the header is of that scheme and anything follows (RFC 9110 section 11.4).
-fn credentials<'a>(value: &'a str, scheme: &str) -> Option<&'a str> {
-    let (name, rest) = value.split_once(' ')?;
-    let rest = rest.trim_start_matches(' ');
-    (name.eq_ignore_ascii_case(scheme) && !rest.is_empty()).then_some(rest)
+/// More than one Authorization header, or one that is not visible ASCII.
+struct Malformed;
+
+/// The Authorization header, if it is of that scheme (RFC 9110 section 11.4).
+fn authorization<'a>(headers: &'a HeaderMap, scheme: &str) -> Result<Option<&'a str>, Malformed> {
+    if !headers.contains_key(AUTHORIZATION) {
+        return Ok(None);
+    }
+    let value = one(headers, AUTHORIZATION).ok_or(Malformed)?;
+    let name = value.split(' ').next().unwrap_or_default();
+    Ok(name.eq_ignore_ascii_case(scheme).then_some(value))
+}
+
+/// What follows the scheme and its spaces, if anything does.
+fn credentials(value: &str) -> Option<&str> {
+    let rest = value.split_once(' ')?.1.trim_start_matches(' ');
+    (!rest.is_empty()).then_some(rest)
 }

@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::error::{Error, ErrorCode};
 use crate::grants::ResponseType;
 use crate::model::{Client, ClientId, Kept, RedirectUri, Scope};
-use crate::wire::{Params, ResponseMode, form, parse_form};
+use crate::wire::{Params, ResponseMode, form_body, parse_form};
 
 /// Who is told that a request is refused.
 pub(super) enum Refusal {
@@ -47,10 +47,7 @@ pub(super) fn read(request: &Request<Bytes>) -> Result<Params, Error> {
     let query = request.uri().query().unwrap_or_default().as_bytes();
     match *request.method() {
         Method::GET => parse_form([query]),
-        Method::POST => {
-            form(request)?;
-            parse_form([query, request.body().as_ref()])
-        }
+        Method::POST => parse_form([query, form_body(request)?]),
         _ => {
             let error = Error::new(ErrorCode::InvalidRequest, "only GET and POST are served here");
             Err(error.with_status(StatusCode::METHOD_NOT_ALLOWED))

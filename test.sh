@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# All checks. On Debian, as root, it installs what is missing; elsewhere it says what is.
+#   ./test.sh          what must pass for every change
+#   ./test.sh --full   also what takes long
+set -euo pipefail
+cd "$(dirname "$0")"
+
+tools=target/test-tools
+step() { printf '\n== %s\n' "$*"; }
+
+install() { # PROGRAM PACKAGE...
+    local program=$1
+    shift
+    command -v "$program" >/dev/null && return
+    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+        echo "missing: $program (on Debian: apt-get install $*)" >&2
+        exit 1
+    fi
+    step "installing $*"
+    [ -n "${updated:-}" ] || { apt-get update -qq; updated=yes; }
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" >/dev/null
+}
+
+# The two programs the walk needs run in the background; they end with this script.
+pids=()
+stop() {
+    for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
+    for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
+    pids=()
+}
+trap stop EXIT
+
+start() { # NAME URL: cargo run --release --example NAME, until URL answers
+    if curl -s -o /dev/null "$2"; then
+        echo "something answers at $2 already; end it first" >&2
+        exit 1
+    fi
+    "target/release/examples/$1" >"$tools/$1.log" 2>&1 &
+    pids+=($!)
+    for _ in $(seq 100); do
+        curl -s -o /dev/null "$2" && return
+        kill -0 "${pids[-1]}" 2>/dev/null || break
+        sleep 0.1
+    done
+    cat "$tools/$1.log" >&2
+    echo "$1 did not start" >&2
+    exit 1
+}
+
+install cargo cargo
+install cc build-essential
+install curl curl
+install python3 python3 python3-venv
+install node nodejs npm
+install npm npm
+install chromium chromium
+mkdir -p "$tools"
+
+step "format"
+cargo fmt --all --check
+
+step "clippy"
+cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
+cargo clippy -p grantwell --no-default-features --locked -- -D warnings
+
+step "docs"
+RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps --locked
+
+step "tests"
+cargo test --workspace --all-features --locked
+cargo test --doc -p grantwell --all-features --locked
+
+step "the bundled server and its client"
+cargo build --release --example server --example client --locked
+
+step "clients in other languages"
+cp tests/walk/* "$tools/"
+[ -x "$tools/venv/bin/python" ] || python3 -m venv "$tools/venv"
+"$tools/venv/bin/pip" install -q -r "$tools/requirements.txt"
+(cd "$tools" && npm install --silent --no-audit --no-fund --no-package-lock)
+
+start server http://localhost:9000/
+start client http://localhost:8000/
+step "the walk in Chromium"
+(cd "$tools" && node browser.mjs)
+step "the walk with Authlib"
+"$tools/venv/bin/python" "$tools/authlib_walk.py"
+stop
+
+if grep -qE 'client_secret_1|mypassword' <(tail -n +40 "$tools/server.log"); then
+    echo "a secret stands in the server's log" >&2
+    exit 1
+fi
+
+step "all passed"
