@@ -1,5 +1,6 @@
 //! What the host does next at its authorization endpoint: log the user in, ask for consent, or just answer.
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,9 +9,10 @@ use http::Response;
 use crate::authorization_request::{AuthorizationRequest, Prompt};
 use crate::clock::Timestamp;
 use crate::model::{Client, Scope, Subject};
+use crate::secret::Secret;
 
 /// Who is logged in at the host, as its session says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Login {
     /// The user.
     pub subject: Subject,
@@ -31,9 +33,10 @@ impl Login {
     }
 }
 
-impl From<String> for Subject {
-    fn from(text: String) -> Self {
-        Self::new(text)
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let login = &mut f.debug_struct("Login");
+        login.field("subject", &self.subject).field("auth_time", &self.auth_time).finish_non_exhaustive()
     }
 }
 
@@ -84,7 +87,7 @@ impl PendingLogin {
 #[derive(Clone, Debug)]
 pub struct PendingConsent {
     pub(crate) request: AuthorizationRequest,
-    pub(crate) ticket: String,
+    pub(crate) ticket: Secret,
 }
 
 impl PendingConsent {
@@ -110,7 +113,7 @@ impl PendingConsent {
 
     /// To be put into the consent page's form. It is bound to the user and session, so it serves against CSRF too.
     pub fn ticket(&self) -> &str {
-        &self.ticket
+        self.ticket.expose()
     }
 }
 

@@ -21,7 +21,7 @@ use crate::secret::Secret;
 use crate::wire::{ClientAddress, Params};
 
 /// A request that was parsed but not yet authenticated.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Unauthenticated<'a> {
     /// The request itself, for headers and extensions.
     pub request: &'a Request<Bytes>,

@@ -15,7 +15,7 @@ use crate::model::{Client, Issued, Scope};
 use crate::wire::Params;
 
 /// A token request (RFC 6749 section 3.2) of an authenticated client.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct TokenRequest<'a> {
     /// The body's parameters.

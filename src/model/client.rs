@@ -136,6 +136,8 @@ pub enum ClientSecret {
 #[async_trait]
 pub trait SecretVerifier: Send + Sync + 'static {
     /// Whether `secret` is right, in time that does not depend on how wrong it is.
+    ///
+    /// A slow check (a password hash) tells by its time that the client exists; limit how often it can be tried.
     async fn verify(&self, secret: &Secret) -> Result<bool, StorageError>;
 }
 

@@ -36,6 +36,12 @@ macro_rules! name {
                 Self(text.into())
             }
         }
+
+        impl From<String> for $name {
+            fn from(text: String) -> Self {
+                Self(text.into())
+            }
+        }
     };
 }
 

@@ -1,4 +1,5 @@
 use std::collections::HashSet;
+use std::fmt;
 
 use percent_encoding::percent_decode;
 
@@ -11,7 +12,7 @@ const REPEATABLE: [&str; 2] = ["resource", "audience"];
 /// The parameters of one request, `application/x-www-form-urlencoded` (RFC 6749 appendix B), in their order.
 ///
 /// A parameter without a value counts as omitted (RFC 6749 section 3.1).
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Params {
     pairs: Vec<(String, String)>,
 }
@@ -57,6 +58,13 @@ impl Params {
     /// All pairs, in their order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}
+
+/// Names only: the values hold codes, tokens and secrets.
+impl fmt::Debug for Params {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.pairs.iter().map(|(name, _)| name)).finish()
     }
 }
 

@@ -114,7 +114,9 @@ pub(super) fn html(status: StatusCode, page: String, policy: &'static str) -> Re
 /// A redirect that is followed by GET, whatever the request was (RFC 9700 section 4.12).
 pub(crate) fn see_other(location: &str) -> Response<Bytes> {
     match HeaderValue::from_str(location) {
-        Ok(location) => {
+        Ok(mut location) => {
+            // It may carry a code: `Debug` does not show it.
+            location.set_sensitive(true);
             let mut response = respond(StatusCode::SEE_OTHER, Bytes::new());
             set(&mut response, header::LOCATION, location);
             response

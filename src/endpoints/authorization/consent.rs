@@ -5,6 +5,7 @@ use crate::events::Event;
 use crate::interaction::{Login, PendingConsent};
 use crate::issue::refresh_policy;
 use crate::model::{Authorization, Consent, Scope};
+use crate::secret::Secret;
 use crate::ticket::{ConsentTicket, Sealed, Seed};
 
 /// A checked request and the user who is at it.
@@ -64,7 +65,7 @@ impl AtConsent<'_> {
             subject: self.login.subject.clone(),
             session: self.session(),
         };
-        Ok(PendingConsent { request: self.request.clone(), ticket: ticket.seal(self.context)? })
+        Ok(PendingConsent { request: self.request.clone(), ticket: Secret::new(ticket.seal(self.context)?) })
     }
 
     /// The authorization that an approval of `scope` makes.
