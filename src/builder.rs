@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::client_auth::{Authenticator, ClientAuthentication};
 use crate::clock::{Clock, Randomness};
-use crate::config::{Config, Lifetimes};
+use crate::config::{Config, Lifetimes, is_path};
 use crate::context::Context;
 use crate::endpoints::authorization::AuthorizationEndpoint;
 use crate::endpoints::{Endpoint, EndpointHandler, TokenEndpoint};
@@ -18,7 +18,7 @@ use crate::metadata::Metadata;
 use crate::model::Scope;
 use crate::secret_keys::{KeyRing, SecretKey};
 use crate::server::{AuthorizationServer, Inner};
-use crate::storage::{ClientStore, ConsentStore};
+use crate::storage::{ClientStore, ConsentStore, RevocationStore};
 use crate::wire::ErrorPage;
 
 /// Builds an [`AuthorizationServer`]; begun by [`AuthorizationServer::builder`].
@@ -26,7 +26,6 @@ use crate::wire::ErrorPage;
 pub struct Builder<S> {
     store: Arc<S>,
     context: Context,
-    needs_secret_keys: Option<&'static str>,
     token_grants: Vec<Box<dyn TokenGrant>>,
     response_types: Vec<Box<dyn ResponseType>>,
     endpoints: Vec<Box<dyn EndpointHandler>>,
@@ -52,9 +51,9 @@ pub enum BuildError {
     /// A URL, path or lifetime cannot be used.
     #[error("{0}")]
     Configuration(&'static str),
-    /// A registered part seals or authenticates something, but there is no key for it.
-    #[error("{0} needs secret keys: call `secret_keys`")]
-    NoSecretKeys(&'static str),
+    /// Tickets and refresh tokens need keys.
+    #[error("the authorization endpoint and the refresh_token grant need secret keys: call `secret_keys`")]
+    NoSecretKeys,
     /// Two parts answer for the same name.
     #[error("two {kind} are registered for `{name}`")]
     Twice {
@@ -76,7 +75,6 @@ impl<S> Builder<S> {
         Self {
             store,
             context: Context::new(Config::new(issuer), clients),
-            needs_secret_keys: None,
             token_grants: Vec::new(),
             response_types: Vec::new(),
             endpoints: Vec::new(),
@@ -89,9 +87,6 @@ impl<S> Builder<S> {
     /// Registers a grant.
     pub fn grant<G: Grant<S>>(mut self, grant: G) -> Self {
         let bound = grant.bind(&self.store, &mut self.context.config, &mut self.context.abilities);
-        if bound.needs_secret_keys && self.needs_secret_keys.is_none() {
-            self.needs_secret_keys = Some("a registered grant");
-        }
         self.token_grants.extend(bound.token);
         self.response_types.extend(bound.response_type);
         self
@@ -126,7 +121,9 @@ impl<S> Builder<S> {
     }
 
     /// The keys that seal tickets and authenticate refresh tokens: the current one, and those that still open what
-    /// they sealed. The same on every replica; a replica that does not know a key refuses what was made with it.
+    /// they sealed. The same on every replica: one that does not know a key refuses what was made with it, so a new key
+    /// goes to all replicas as a previous one first. Dropping a key ends the refresh tokens last made with it, and
+    /// [`AuthorizationServer::session_selector`] no longer finds what was approved under it.
     pub fn secret_keys(mut self, current: SecretKey, previous: impl IntoIterator<Item = SecretKey>) -> Self {
         let keys: Vec<SecretKey> = std::iter::once(current).chain(previous).collect();
         self.context.keys = KeyRing::new(&keys);
@@ -207,7 +204,7 @@ impl<S> Builder<S> {
             let issuer = Issuer::new(self.token_format, extensions.clone());
             endpoints.insert(0, Box::new(TokenEndpoint { grants: self.token_grants, issuer }));
         }
-        unique("endpoints", endpoints.iter().map(|endpoint| endpoint.path().to_owned()))?;
+        check_paths(&self.context.config, &endpoints, !self.response_types.is_empty())?;
         let authorization = AuthorizationEndpoint { response_types: self.response_types, extensions };
         let metadata = metadata(&self.context.config, &authenticator, &authorization, &endpoints)?;
         let context = self.context;
@@ -221,15 +218,29 @@ impl<S> Builder<S> {
         if self.token_grants.is_empty() && self.response_types.is_empty() && self.endpoints.is_empty() {
             return Err(BuildError::Nothing);
         }
-        if let Some(part) = self.needs_secret_keys.filter(|_| self.context.keys.is_empty()) {
-            return Err(BuildError::NoSecretKeys(part));
-        }
         let has_refresh = self.context.abilities.refresh_tokens.is_some();
-        if has_refresh && self.token_grants.len() == 1 {
+        if self.context.keys.is_empty() && (has_refresh || !self.response_types.is_empty()) {
+            return Err(BuildError::NoSecretKeys);
+        }
+        let issues_no_refresh = |grant: &str| matches!(grant, "refresh_token" | "client_credentials");
+        if has_refresh
+            && self.response_types.is_empty()
+            && self.token_grants.iter().all(|grant| issues_no_refresh(grant.grant_type()))
+        {
             return Err(BuildError::Unreachable("refresh_token"));
         }
         unique("grants", self.token_grants.iter().map(|grant| grant.grant_type().to_owned()))?;
         unique("response types", self.response_types.iter().map(|own| own.response_type().to_owned()))
+    }
+}
+
+impl<S: RevocationStore> Builder<S> {
+    /// Lets the server revoke: what a replayed code bought (RFC 6749 section 4.1.2), and what
+    /// [`AuthorizationServer::revoke_authorizations`] selects. The `refresh_token` grant and the revocation endpoint bring
+    /// this with them.
+    pub fn with_revocation(mut self) -> Self {
+        self.context.abilities.revocation = Some(self.store.clone());
+        self
     }
 }
 
@@ -239,6 +250,19 @@ impl<S: ConsentStore> Builder<S> {
         self.context.abilities.consents = Some(self.store.clone());
         self
     }
+}
+
+fn check_paths(
+    config: &Config,
+    endpoints: &[Box<dyn EndpointHandler>],
+    has_authorization: bool,
+) -> Result<(), BuildError> {
+    let own = has_authorization.then(|| config.authorization_path.clone());
+    let paths: Vec<String> = endpoints.iter().map(|endpoint| endpoint.path().to_owned()).chain(own).collect();
+    if !paths.iter().all(|path| is_path(path)) {
+        return Err(BuildError::Configuration("an endpoint's path must begin with a slash and be nothing but a path"));
+    }
+    unique("endpoints", paths.into_iter())
 }
 
 fn unique(kind: &'static str, names: impl Iterator<Item = String>) -> Result<(), BuildError> {
@@ -264,12 +288,13 @@ fn metadata(
         metadata.add_authorization_endpoint(config);
         let response_types = authorization.response_types.iter();
         metadata.response_types_supported = response_types.map(|own| own.response_type().to_owned()).collect();
-        authorization.extensions.iter().for_each(|extension| extension.metadata(&mut metadata));
     }
     let methods = authenticator.methods();
     for endpoint in endpoints {
         endpoint.metadata(config.url(endpoint.path()), &methods, &mut metadata);
     }
+    authenticator.metadata(&mut metadata);
+    authorization.extensions.iter().for_each(|extension| extension.metadata(&mut metadata));
     let json = serde_json::to_vec(&metadata);
     json.map(Into::into).map_err(|_| BuildError::Configuration("the metadata has no JSON form"))
 }

@@ -81,7 +81,7 @@ impl Config {
         } else if access_token == 0 || ticket == 0 {
             Some("a lifetime is zero")
         } else {
-            None
+            self.refresh_policy.as_ref().and_then(RefreshPolicy::contradiction)
         }
     }
 }
@@ -93,6 +93,12 @@ fn path_of(url: &str) -> &str {
         .trim_end_matches('/')
 }
 
+/// Whether `text` can stand behind the base URL as it is.
+pub(crate) fn is_path(text: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#' | b'%' | b'\\');
+    text.starts_with('/') && text.bytes().all(is_plain)
+}
+
 fn is_endpoint_url(text: &str) -> bool {
     let Ok(url) = Url::parse(text) else { return false };
     let is_loopback = match url.host() {
@@ -102,5 +108,7 @@ fn is_endpoint_url(text: &str) -> bool {
         None => false,
     };
     let scheme_is_right = url.scheme() == "https" || (url.scheme() == "http" && is_loopback);
-    scheme_is_right && !text.contains(['?', '#', '@']) && text.bytes().all(|byte| byte.is_ascii_graphic())
+    // Whoever compares issuers as text must see what a URL parser sees.
+    let is_normal = url.as_str().trim_end_matches('/') == text.trim_end_matches('/');
+    scheme_is_right && is_normal && !text.contains(['?', '#', '@', '%'])
 }

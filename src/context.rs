@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::events::{Event, EventSink, trace};
 use crate::hooks::{RateLimiter, SubjectPolicy, Verdict};
-use crate::model::{Authorization, Client, Issuer, Scope};
+use crate::model::{Authorization, Client, ClientId, Issuer, Scope};
 use crate::secret_keys::KeyRing;
 use crate::storage::{AccessTokenStore, ClientStore, ConsentStore, RefreshTokenStore, RevocationStore};
 use crate::wire::{ErrorPage, PlainErrorPage};
@@ -75,6 +75,14 @@ impl Context {
     /// `N` random bytes, by the server's source.
     pub fn random<const N: usize>(&self) -> [u8; N] {
         random(&*self.randomness)
+    }
+
+    /// The client of exactly that identifier, whatever spellings the host's database takes for equal.
+    ///
+    /// # Errors
+    /// A store's fault.
+    pub async fn client(&self, client_id: &ClientId) -> Result<Option<Arc<Client>>, Error> {
+        Ok(self.clients.query_client(client_id).await?.filter(|client| client.id() == client_id))
     }
 
     /// Tells the host and the log.

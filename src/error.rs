@@ -97,7 +97,8 @@ pub struct Error {
     status: Option<StatusCode>,
     description: &'static str,
     parameter: Option<&'static str>,
-    retry_after: Option<u64>,
+    retry_after: Option<u32>,
+    allow: Option<&'static str>,
     #[source]
     source: Option<Cause>,
 }
@@ -105,7 +106,7 @@ pub struct Error {
 impl Error {
     /// An error with a description for the client's developer. Static text: it can never repeat what was sent.
     pub const fn new(code: ErrorCode, description: &'static str) -> Self {
-        Self { code, status: None, description, parameter: None, retry_after: None, source: None }
+        Self { code, status: None, description, parameter: None, retry_after: None, allow: None, source: None }
     }
 
     /// `invalid_request`: a required parameter is missing.
@@ -118,8 +119,16 @@ impl Error {
         Self::new(ErrorCode::InvalidGrant, description)
     }
 
+    /// Another HTTP method than `allow` lists (405), in the form of the `Allow` header.
+    pub const fn method_not_allowed(allow: &'static str) -> Self {
+        let mut error = Self::new(ErrorCode::InvalidRequest, "this HTTP method is not served here");
+        error.status = Some(StatusCode::METHOD_NOT_ALLOWED);
+        error.allow = Some(allow);
+        error
+    }
+
     /// A refusal for now (429), with the seconds to wait.
-    pub const fn rate_limited(retry_after: u64) -> Self {
+    pub const fn rate_limited(retry_after: u32) -> Self {
         let mut error = Self::new(ErrorCode::TemporarilyUnavailable, "too many attempts");
         error.status = Some(StatusCode::TOO_MANY_REQUESTS);
         error.retry_after = Some(retry_after);
@@ -135,7 +144,7 @@ impl Error {
 
     /// Answers with another HTTP status than the code's own.
     #[must_use]
-    pub(crate) const fn with_status(mut self, status: StatusCode) -> Self {
+    pub const fn with_status(mut self, status: StatusCode) -> Self {
         self.status = Some(status);
         self
     }
@@ -165,8 +174,13 @@ impl Error {
         }
     }
 
+    /// The HTTP methods to use instead.
+    pub(crate) const fn allow(&self) -> Option<&'static str> {
+        self.allow
+    }
+
     /// Seconds the client should wait before it tries again.
-    pub const fn retry_after(&self) -> Option<u64> {
+    pub const fn retry_after(&self) -> Option<u32> {
         self.retry_after
     }
 }

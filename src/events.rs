@@ -26,7 +26,7 @@ pub enum Event<'a> {
     Refused {
         /// Where.
         endpoint: &'a str,
-        /// Whose request, as far as that is known.
+        /// Whose request, by what it claims; it need not be true, nor such a client exist.
         client_id: Option<&'a ClientId>,
         /// Why; the cause is its source.
         error: &'a Error,
@@ -42,11 +42,12 @@ pub enum Event<'a> {
         /// What was approved; `None`: denied.
         scope: Option<&'a Scope>,
     },
-    /// A code was redeemed a second time; everything under its authorization is revoked (RFC 6749 section 4.1.2).
+    /// A code was redeemed a second time; everything under its authorization is revoked, if a registered part can
+    /// revoke (RFC 6749 section 4.1.2).
     CodeReplayed {
         /// By whom.
         client_id: &'a ClientId,
-        /// What was revoked.
+        /// The code's authorization.
         authorization: AuthorizationId,
     },
     /// A refresh token was used that had been replaced; everything under its authorization is revoked (RFC 9700

@@ -51,8 +51,12 @@ pub enum Attempt<'a> {
 #[async_trait]
 pub trait RateLimiter: Send + Sync + 'static {
     /// Whether the attempt may be made: `Err` with the seconds to wait, answered as 429.
-    async fn check(&self, attempt: &Attempt<'_>) -> Result<(), u64>;
+    async fn check(&self, attempt: &Attempt<'_>) -> Result<(), u32>;
 
     /// The attempt was made and failed.
     async fn failed(&self, attempt: &Attempt<'_>);
+
+    /// The attempt was made and succeeded; for a limiter that counts in [`Self::check`], so that a burst of attempts at
+    /// the same moment is limited too.
+    async fn succeeded(&self, _attempt: &Attempt<'_>) {}
 }

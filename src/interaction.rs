@@ -41,7 +41,6 @@ impl fmt::Debug for Login {
 }
 
 /// What an authorization request needs now.
-#[derive(Debug)]
 #[must_use]
 pub enum Authorize {
     /// A login: send the user to the host's login page, to come back to [`PendingLogin::resume_url`].
@@ -52,8 +51,19 @@ pub enum Authorize {
     Respond(Response<Bytes>),
 }
 
+/// The response may carry a code: only its status is shown.
+impl fmt::Debug for Authorize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Login(pending) => f.debug_tuple("Login").field(pending).finish(),
+            Self::Consent(pending) => f.debug_tuple("Consent").field(pending).finish(),
+            Self::Respond(response) => f.debug_tuple("Respond").field(&response.status()).finish(),
+        }
+    }
+}
+
 /// A request that waits for a login.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct PendingLogin {
     pub(crate) client: Arc<Client>,
     pub(crate) resume_url: String,
@@ -61,8 +71,14 @@ pub struct PendingLogin {
     pub(crate) login_hint: Option<String>,
 }
 
+impl fmt::Debug for PendingLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PendingLogin").field("client", self.client.id()).finish_non_exhaustive()
+    }
+}
+
 impl PendingLogin {
-    /// Where the user comes back to: the same request, as a path with a query on the issuer's origin.
+    /// Where the user comes back to: the same request, as a path with a query on the origin of the server's base URL.
     pub fn resume_url(&self) -> &str {
         &self.resume_url
     }

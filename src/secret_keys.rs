@@ -100,6 +100,11 @@ impl KeyRing {
         self.0.iter().map(|key| key.id)
     }
 
+    /// The digest of a session identifier under the current key.
+    pub(crate) fn session_digest(&self, session: Option<&str>) -> Option<SessionDigest> {
+        self.session_digests(session?).next()
+    }
+
     /// The digests of a session identifier, the current key's first.
     pub(crate) fn session_digests(&self, session: &str) -> impl Iterator<Item = SessionDigest> {
         self.0.iter().map(move |key| SessionDigest::from_bytes(mac(&key.session, session.as_bytes())))

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, HeaderValue};
+use http::header::{CACHE_CONTROL, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 
 use crate::client_auth::{Authenticator, address};
@@ -106,10 +106,7 @@ impl WellKnown {
             return not_found();
         }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            let refused = Error::new(ErrorCode::InvalidRequest, "only GET is served here");
-            let mut response = error_json(&refused.with_status(StatusCode::METHOD_NOT_ALLOWED));
-            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
-            return response;
+            return error_json(&Error::method_not_allowed("GET, HEAD"));
         }
         let mut response = json_bytes(StatusCode::OK, self.0.0.metadata.clone());
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
@@ -126,13 +123,14 @@ impl Endpoints {
     pub async fn call(&self, request: Request<Bytes>) -> Response<Bytes> {
         let server = &*self.0.0;
         let path = request.uri().path();
-        let path = path.strip_prefix(server.context.config.base_path()).unwrap_or(path);
+        let below = path.strip_prefix(server.context.config.base_path()).filter(|below| below.starts_with('/'));
+        let path = below.unwrap_or(path);
         let Some(endpoint) = server.endpoints.iter().find(|endpoint| endpoint.path() == path) else {
             return not_found();
         };
         let call = Call::new(&server.context, &server.authenticator, &request);
         endpoint.handle(&call).await.unwrap_or_else(|error| {
-            let client_id = call.client().map(crate::model::Client::id);
+            let client_id = call.claimed();
             let address = address(&request);
             server.context.event(&Event::Refused { endpoint: endpoint.path(), client_id, error: &error, address });
             error_json(&error)

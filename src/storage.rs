@@ -77,12 +77,13 @@ pub trait AuthorizationCodeStore: TokenStore {
     async fn save_authorization_code(&self, code: &AuthorizationCode) -> Result<bool, StorageError>;
 
     /// The code of that digest; `None` when it is unknown or its authorization was revoked.
-    ///
-    /// A store that does not remember consumed codes answers `None` for them: a replay is still refused, but then it
-    /// cannot revoke what the first use issued (RFC 6749 section 4.1.2).
     async fn query_authorization_code(&self, code: &Digest) -> Result<Option<CodeState>, StorageError>;
 
     /// Consumes the code: `true` for exactly one caller, ever.
+    ///
+    /// The row is marked, not removed: until [`AuthorizationCode::retain_until`] the code is still answered as
+    /// [`CodeState::Consumed`] and cannot be saved again. Were it forgotten, going back to the consent page could make
+    /// the same code a second time.
     async fn delete_authorization_code(&self, code: &Digest) -> Result<bool, StorageError>;
 
     /// Consumes the code and saves what it bought.
@@ -117,7 +118,8 @@ pub trait AccessTokenStore: TokenStore {
 pub enum Selector {
     /// One.
     Authorization(AuthorizationId),
-    /// All of a client, and the tokens it has for itself.
+    /// All of a client, and the tokens it has for itself at this moment. Make the client unknown first, so that it gets
+    /// no further ones.
     Client(ClientId),
     /// All of a subject.
     Subject(Subject),
@@ -139,7 +141,7 @@ pub trait RevocationStore: Send + Sync + 'static {
     async fn revoke_token(&self, token: &Digest) -> Result<(), StorageError>;
 
     /// Revokes every authorization that `selector` names, for good, and so the codes and tokens under them, also those
-    /// that are saved later. Answers how many stood until now.
+    /// that are saved later. Answers how many authorizations stood until now.
     async fn revoke_authorizations(&self, selector: &Selector) -> Result<usize, StorageError>;
 }
 

@@ -75,6 +75,9 @@ pub(crate) struct ConsentTicket {
     pub(crate) issuer: Issuer,
     #[serde(rename = "p")]
     pub(crate) params: Vec<(String, String)>,
+    /// The digest of what the page shows.
+    #[serde(rename = "w")]
+    pub(crate) shown: Digest,
     #[serde(rename = "e")]
     pub(crate) expires_at: Timestamp,
     #[serde(rename = "r")]
@@ -125,16 +128,12 @@ impl Sealed for LoginTicket {
 }
 
 impl LoginTicket {
-    /// Whether `login` is the very login there was before.
-    pub(crate) fn is_unchanged(&self, context: &Context, login: &Login) -> bool {
-        self.before.is_some_and(|(session, auth_time)| {
-            auth_time == login.auth_time && is_session(context, session, login.session.as_deref())
-        })
-    }
-
-    /// Whether `login` was made for this ticket's request.
+    /// Whether `login` was made for this ticket's request: not before it, and not the one there was before.
     pub(crate) fn is_met_by(&self, context: &Context, login: &Login) -> bool {
-        login.auth_time >= self.issued_at && !self.is_unchanged(context, login)
+        let is_unchanged = self.before.is_some_and(|(session, auth_time)| {
+            auth_time == login.auth_time && is_session(context, session, login.session.as_deref())
+        });
+        login.auth_time >= self.issued_at && !is_unchanged
     }
 }
 
@@ -146,7 +145,7 @@ fn is_session(context: &Context, digest: Option<SessionDigest>, session: Option<
     }
 }
 
-/// The digest that ties a login ticket to its request.
+/// The digest that ties a ticket to its request.
 pub(crate) fn request_digest(params: &Params) -> Digest {
     let mut hash = Sha256::new();
     for part in params.iter().flat_map(|(name, value)| [name, value]) {

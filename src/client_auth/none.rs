@@ -10,9 +10,6 @@ use crate::model::{AuthMethod, Client, ClientId};
 #[derive(Clone, Copy, Debug)]
 pub struct PublicClient;
 
-/// Parameters that belong to another method.
-const CREDENTIALS: [&str; 2] = ["client_secret", "client_assertion"];
-
 #[async_trait]
 impl ClientAuthentication for PublicClient {
     fn method(&self) -> AuthMethod {
@@ -20,8 +17,9 @@ impl ClientAuthentication for PublicClient {
     }
 
     fn credentials(&self, request: &Unauthenticated<'_>) -> Result<Option<Credentials>, Error> {
-        let has_credentials = request.request.headers().contains_key(AUTHORIZATION)
-            || CREDENTIALS.iter().any(|name| request.params.get(name).is_some());
+        // Credentials of a method that is not offered here are still credentials.
+        let has_credentials =
+            request.request.headers().contains_key(AUTHORIZATION) || request.params.get("client_assertion").is_some();
         let client_id = request.params.get("client_id").filter(|_| !has_credentials);
         Ok(client_id.map(|client_id| Credentials { client_id: ClientId::from(client_id), proof: None }))
     }

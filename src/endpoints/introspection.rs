@@ -107,7 +107,8 @@ impl Introspect {
     ) -> Result<Option<Response<Bytes>>, Error> {
         let Some(found) = self.access_tokens.query_token(&Digest::of(token)).await? else { return Ok(None) };
         let may_know = found.token.client_id == *client.id() || self.resource_servers.contains(client.id());
-        if !may_know || !found.is_active(&context.config.issuer, context.now()) {
+        let is_own = may_know && context.is_own("access token", &found.token.issuer);
+        if !is_own || !found.is_active(&context.config.issuer, context.now()) {
             return Ok(None);
         }
         let active = Active {
@@ -132,13 +133,12 @@ impl Introspect {
     ) -> Result<Option<Response<Bytes>>, Error> {
         let Some(store) = &context.abilities.refresh_tokens else { return Ok(None) };
         let Some(found) = store.query_refresh_token(&claimed.handle).await? else { return Ok(None) };
-        let (family, now) = (&found.token, context.now());
-        let exp = family.expires_at.min(family.idle_until).min(found.authorization.expires_at);
+        let family = &found.token;
         let is_active = claimed.generation == family.generation
             && claimed.is_authentic(&context.keys, family)
             && family.client_id == *client.id()
-            && family.issuer == context.config.issuer
-            && now < exp;
+            && context.is_own("refresh token", &family.issuer)
+            && found.is_active(&context.config.issuer, context.now());
         if !is_active {
             return Ok(None);
         }
@@ -149,7 +149,7 @@ impl Introspect {
             sub: Some(found.authorization.subject.as_str()),
             scope: found.authorization.scope.as_str(),
             aud: &found.authorization.resources,
-            exp,
+            exp: found.ends_at(),
             iat: None,
             token_type: None,
         };

@@ -15,11 +15,11 @@ pub use introspection::Introspection;
 pub use revocation::Revocation;
 pub(crate) use token::TokenEndpoint;
 
-use crate::client_auth::{Authenticator, Unauthenticated};
+use crate::client_auth::{Authenticator, Unauthenticated, address};
 use crate::context::{Abilities, Context};
 use crate::error::Error;
 use crate::metadata::Metadata;
-use crate::model::{AuthMethod, Client};
+use crate::model::{AuthMethod, Client, ClientId};
 use crate::wire::{Params, form};
 
 /// An endpoint as the host configures it; registering it binds it to the store `S`.
@@ -54,12 +54,12 @@ pub struct Call<'a> {
     context: &'a Context,
     authenticator: &'a Authenticator,
     request: &'a Request<Bytes>,
-    client: OnceLock<Arc<Client>>,
+    claimed: OnceLock<ClientId>,
 }
 
 impl<'a> Call<'a> {
     pub(crate) fn new(context: &'a Context, authenticator: &'a Authenticator, request: &'a Request<Bytes>) -> Self {
-        Self { context, authenticator, request, client: OnceLock::new() }
+        Self { context, authenticator, request, claimed: OnceLock::new() }
     }
 
     /// What the request may use.
@@ -80,13 +80,14 @@ impl<'a> Call<'a> {
         let params = form(self.request)?;
         params.refuse_repeated()?;
         let request = Unauthenticated { request: self.request, params: &params };
-        let client = self.authenticator.authenticate(self.context, &request).await?;
-        let client = self.client.get_or_init(|| client).clone();
+        let presented = self.authenticator.presented(&request)?;
+        let _ = self.claimed.set(presented.client_id().clone());
+        let client = presented.verify(self.context, address(self.request)).await?;
         Ok((client, params))
     }
 
-    /// The client, once it is authenticated.
-    pub(crate) fn client(&self) -> Option<&Client> {
-        self.client.get().map(|client| &**client)
+    /// Who the request claims to come from, once that was read.
+    pub(crate) fn claimed(&self) -> Option<&ClientId> {
+        self.claimed.get()
     }
 }

@@ -59,7 +59,7 @@ impl EndpointHandler for Revoke {
         // The form of a token tells its kind, so `token_type_hint` is not needed.
         let revoked = match Claimed::parse(token) {
             Some(claimed) => self.revoke_family(call.context(), &client, &claimed).await?,
-            None => self.revoke_access_token(&client, token).await?,
+            None => self.revoke_access_token(call.context(), &client, token).await?,
         };
         if let Revoked::Yes(authorization) = revoked {
             call.context().event(&Event::Revoked { client_id: client.id(), authorization });
@@ -78,7 +78,8 @@ impl Revoke {
     async fn revoke_family(&self, context: &Context, client: &Client, claimed: &Claimed<'_>) -> Result<Revoked, Error> {
         let Some(store) = &context.abilities.refresh_tokens else { return Ok(Revoked::NothingToDo) };
         let Some(found) = store.query_refresh_token(&claimed.handle).await? else { return Ok(Revoked::NothingToDo) };
-        if !claimed.is_authentic(&context.keys, &found.token) {
+        let is_authentic = claimed.is_authentic(&context.keys, &found.token);
+        if !is_authentic || !context.is_own("refresh token", &found.token.issuer) {
             return Ok(Revoked::NothingToDo);
         }
         is_own_token(found.token.client_id == *client.id())?;
@@ -87,9 +88,12 @@ impl Revoke {
         Ok(Revoked::Yes(Some(id)))
     }
 
-    async fn revoke_access_token(&self, client: &Client, token: &str) -> Result<Revoked, Error> {
+    async fn revoke_access_token(&self, context: &Context, client: &Client, token: &str) -> Result<Revoked, Error> {
         let digest = Digest::of(token);
         let Some(found) = self.access_tokens.query_token(&digest).await? else { return Ok(Revoked::NothingToDo) };
+        if !context.is_own("access token", &found.token.issuer) {
+            return Ok(Revoked::NothingToDo);
+        }
         is_own_token(found.token.client_id == *client.id())?;
         self.revocation.revoke_token(&digest).await?;
         Ok(Revoked::Yes(None))

@@ -26,6 +26,7 @@ impl EndpointHandler for TokenEndpoint {
     fn metadata(&self, url: String, methods: &[AuthMethod], metadata: &mut Metadata) {
         metadata.token_endpoint = Some(url);
         metadata.grant_types_supported = self.grants.iter().map(|grant| grant.grant_type().to_owned()).collect();
+        self.grants.iter().for_each(|grant| grant.metadata(metadata));
         metadata.token_endpoint_auth_methods_supported = methods.iter().map(|m| m.as_str().to_owned()).collect();
     }
 

@@ -53,6 +53,9 @@ impl Extension for Pkce {
     }
 
     fn metadata(&self, metadata: &mut Metadata) {
+        if metadata.authorization_endpoint.is_none() {
+            return;
+        }
         let methods = if self.allows_plain { &["S256", "plain"][..] } else { &["S256"] };
         metadata.code_challenge_methods_supported = methods.iter().map(|method| (*method).to_owned()).collect();
     }

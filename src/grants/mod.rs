@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::context::{Abilities, Context};
 use crate::error::Error;
 use crate::issue::{Approved, TokenRequest};
+use crate::metadata::Metadata;
 use crate::model::Authorization;
 use crate::ticket::Seed;
 use crate::wire::ResponseMode;
@@ -39,8 +40,6 @@ pub struct BoundGrant {
     pub token: Option<Box<dyn TokenGrant>>,
     /// What it does at the authorization endpoint.
     pub response_type: Option<Box<dyn ResponseType>>,
-    /// Whether it cannot work without secret keys.
-    pub needs_secret_keys: bool,
 }
 
 /// A grant at the token endpoint (RFC 6749 section 3.2).
@@ -48,6 +47,9 @@ pub struct BoundGrant {
 pub trait TokenGrant: Send + Sync + 'static {
     /// Its `grant_type`.
     fn grant_type(&self) -> &str;
+
+    /// Adds its part to the metadata, beside its name.
+    fn metadata(&self, _metadata: &mut Metadata) {}
 
     /// Whether the client may have what it asks for, and how it is committed. Nothing changes in the store here.
     ///
@@ -89,7 +91,6 @@ pub struct Approval<'a> {
 }
 
 /// What came of an approval.
-#[derive(Debug)]
 pub enum Responded {
     /// The parameters of the response, without `state` and `iss`.
     Parameters(Vec<(&'static str, String)>),

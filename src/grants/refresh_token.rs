@@ -44,11 +44,7 @@ impl<S: RefreshTokenStore> Grant<S> for RefreshToken {
         config.refresh_policy = Some(self.policy);
         abilities.refresh_tokens = Some(store.clone());
         abilities.revocation = Some(store.clone());
-        BoundGrant {
-            token: Some(Box::new(Refresh { tokens: store.clone() })),
-            response_type: None,
-            needs_secret_keys: true,
-        }
+        BoundGrant { token: Some(Box::new(Refresh { tokens: store.clone() })), response_type: None }
     }
 }
 
@@ -89,15 +85,10 @@ fn check(
     claimed: &Claimed<'_>,
     found: &ActiveRefreshToken,
 ) -> Result<(), Error> {
-    let family = &found.token;
-    let is_valid = claimed.is_authentic(&context.keys, family)
-        && family.client_id == *request.client.id()
-        && found.authorization.client_id == family.client_id
-        && found.authorization.id == family.authorization
-        && context.is_own("refresh token", &family.issuer)
-        && request.now < family.idle_until
-        && request.now < family.expires_at
-        && request.now < found.authorization.expires_at;
+    let is_valid = claimed.is_authentic(&context.keys, &found.token)
+        && found.token.client_id == *request.client.id()
+        && context.is_own("refresh token", &found.token.issuer)
+        && found.is_active(&context.config.issuer, request.now);
     if is_valid { Ok(()) } else { Err(refused()) }
 }
 
@@ -111,8 +102,11 @@ struct Use {
 
 /// What a request asks for, so that only the same request is answered with the same successor.
 fn made_by(request: &TokenRequest<'_>, scope: &Scope) -> Digest {
+    // A scope is a set: the order in which the request names it makes no other request.
+    let mut scope: Vec<&str> = scope.iter().collect();
+    scope.sort_unstable();
     let resources: Vec<&str> = request.params.all("resource").collect();
-    Digest::of(&format!("{scope}\n{}", resources.join("\n")))
+    Digest::of(&format!("{}\n{}", scope.join(" "), resources.join("\n")))
 }
 
 impl Use {

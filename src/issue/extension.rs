@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{Approved, TokenResponse};
 use crate::clock::Timestamp;
 use crate::context::Context;
-use crate::error::{Error, ErrorCode};
+use crate::error::Error;
 use crate::metadata::Metadata;
 use crate::model::{Client, Issued, Scope};
 use crate::wire::Params;
@@ -36,17 +36,12 @@ impl TokenRequest<'_> {
     /// # Errors
     /// `invalid_scope`.
     pub fn scope_within(&self, most: &Scope) -> Result<Scope, Error> {
-        let Some(text) = self.params.get("scope") else { return Ok(most.clone()) };
-        let scope: Scope = text.parse().map_err(|_| Error::new(ErrorCode::InvalidScope, "scope is not well-formed"))?;
-        if !most.covers(&scope) {
-            return Err(Error::new(ErrorCode::InvalidScope, "scope goes beyond what the client may have"));
-        }
-        Ok(scope)
+        Scope::requested(self.params.get("scope"), most)
     }
 }
 
 /// A part of the protocol that no grant knows of: it reads its own parameters, keeps what it needs with the code, and
-/// checks, narrows, binds or decorates what is issued. PKCE (RFC 7636) is one.
+/// checks, narrows or decorates what is issued. PKCE (RFC 7636) is one.
 #[async_trait]
 pub trait Extension: Send + Sync + 'static {
     /// The name under which it keeps things with the code.

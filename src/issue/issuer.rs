@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Extension, Opaque, TokenFormat, TokenRequest, refresh_token};
+use super::{Claims, Extension, Opaque, TokenFormat, TokenRequest, refresh_token};
+use crate::clock::Timestamp;
 use crate::context::Context;
 use crate::error::{Error, ErrorCode};
 use crate::events::Event;
@@ -64,7 +65,7 @@ pub enum RefreshTokenAnswer {
 
 /// The end of a grant: the one write to the store.
 #[async_trait]
-pub trait Commit: Send {
+pub trait Commit: Send + Sync {
     /// Consumes and saves, as one. It may replace the answer's refresh token when another request was faster.
     ///
     /// # Errors
@@ -78,7 +79,7 @@ pub trait Commit: Send {
 }
 
 /// The answer of the token endpoint (RFC 6749 section 5.1).
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 #[non_exhaustive]
 pub struct TokenResponse {
     /// The access token.
@@ -131,7 +132,7 @@ impl Issuer {
         for extension in self.extensions.iter() {
             extension.check(context, request, &mut approved).await?;
         }
-        let (mut issued, mut answer) = self.mint(context, request, &mut approved).await?;
+        let (mut issued, mut answer) = self.mint(context, &request.client, &mut approved, request.now).await?;
         for extension in self.extensions.iter() {
             extension.decorate(context, request, &issued, &mut answer).await?;
         }
@@ -145,31 +146,41 @@ impl Issuer {
         Ok(answer)
     }
 
+    /// Mints what was approved for `client`; nothing is saved yet.
+    ///
+    /// # Errors
+    /// The token format cannot make the token.
     async fn mint(
         &self,
         context: &Context,
-        request: &TokenRequest<'_>,
+        client: &Client,
         approved: &mut Approved,
+        now: Timestamp,
     ) -> Result<(Issued, TokenResponse), Error> {
-        let lifetime = access_token_lifetime(context, request, approved);
-        let token = self.format.mint(context, request, approved, lifetime).await?;
+        let expires_at = access_token_end(context, client, approved, now);
+        let claims = Claims { client, approved, issued_at: now, expires_at };
+        let token = self.format.mint(context, &claims).await?;
         let authorization = approved.authorization.take();
         let refresh_token = std::mem::replace(&mut approved.refresh_token, RefreshTokenAnswer::Absent);
-        let (family, refresh_token) = refresh_token_answer(context, request, authorization.as_ref(), refresh_token)?;
+        let (family, refresh_token) = match (refresh_token, &authorization) {
+            (RefreshTokenAnswer::Given(family, token), _) => (family, Some(token)),
+            (RefreshTokenAnswer::New, Some(authorization)) => first_refresh_token(context, client, authorization, now)?,
+            _ => (None, None),
+        };
         let access_token = AccessToken {
             token: token.digest(),
             issuer: context.config.issuer.clone(),
             authorization: authorization.as_ref().map(|authorization| authorization.id),
-            client_id: request.client.id().clone(),
+            client_id: client.id().clone(),
             scope: approved.scope.clone(),
             audience: std::mem::take(&mut approved.audience),
-            issued_at: request.now,
-            expires_at: request.now.plus(lifetime),
+            issued_at: now,
+            expires_at,
         };
         let answer = TokenResponse {
             access_token: token,
             token_type: "Bearer",
-            expires_in: lifetime,
+            expires_in: expires_at.since(now),
             refresh_token,
             scope: approved.scope.clone(),
             extras: std::mem::take(&mut approved.extras),
@@ -178,32 +189,24 @@ impl Issuer {
     }
 }
 
-/// The client's lifetime or the server's, but never beyond the authorization.
-fn access_token_lifetime(context: &Context, request: &TokenRequest<'_>, approved: &Approved) -> u64 {
-    let lifetime = request.client.policy().access_token_lifetime.unwrap_or(context.config.lifetimes.access_token);
-    match &approved.authorization {
-        Some(authorization) => lifetime.min(authorization.expires_at.since(request.now)),
-        None => lifetime,
-    }
+/// By the client's lifetime or the server's, but never beyond the authorization.
+fn access_token_end(context: &Context, client: &Client, approved: &Approved, now: Timestamp) -> Timestamp {
+    let lifetime = client.policy().access_token_lifetime.unwrap_or(context.config.lifetimes.access_token);
+    let end = now.plus(lifetime);
+    approved.authorization.as_ref().map_or(end, |authorization| end.min(authorization.expires_at))
 }
 
-fn refresh_token_answer(
+fn first_refresh_token(
     context: &Context,
-    request: &TokenRequest<'_>,
-    authorization: Option<&Authorization>,
-    answer: RefreshTokenAnswer,
+    client: &Client,
+    authorization: &Authorization,
+    now: Timestamp,
 ) -> Result<(Option<RefreshToken>, Option<Secret>), Error> {
-    match (answer, authorization) {
-        (RefreshTokenAnswer::Given(family, token), _) => Ok((family, Some(token))),
-        (RefreshTokenAnswer::New, Some(authorization)) => {
-            let Some(policy) = refresh_policy(context, &request.client) else { return Ok((None, None)) };
-            let family = refresh_token::first(context, authorization, &policy, request.now);
-            let token = family.as_ref().and_then(|family| refresh_token::current(&context.keys, family));
-            let token = token.ok_or(Error::new(ErrorCode::ServerError, "no refresh token can be made"))?;
-            Ok((family, Some(token)))
-        }
-        _ => Ok((None, None)),
-    }
+    let Some(policy) = refresh_policy(context, client) else { return Ok((None, None)) };
+    let family = refresh_token::first(context, authorization, &policy, now);
+    let token = family.as_ref().and_then(|family| refresh_token::current(&context.keys, family));
+    let token = token.ok_or(Error::new(ErrorCode::ServerError, "no refresh token can be made"))?;
+    Ok((family, Some(token)))
 }
 
 /// The policy for the client's refresh tokens; `None` when it gets none.

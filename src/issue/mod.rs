@@ -9,4 +9,4 @@ pub use extension::{Extension, TokenRequest};
 pub(crate) use issuer::Issuer;
 pub(crate) use issuer::refresh_policy;
 pub use issuer::{Approved, Commit, RefreshTokenAnswer, TokenResponse};
-pub use opaque::{Opaque, TokenFormat};
+pub use opaque::{Claims, Opaque, TokenFormat};

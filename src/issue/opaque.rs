@@ -1,24 +1,33 @@
 use async_trait::async_trait;
 
-use super::{Approved, TokenRequest};
+use super::Approved;
+use crate::clock::Timestamp;
 use crate::context::Context;
 use crate::error::Error;
+use crate::model::Client;
 use crate::secret::Secret;
 
 /// How access tokens are made. Whatever their form, they are stored and found by their digest.
 #[async_trait]
 pub trait TokenFormat: Send + Sync + 'static {
-    /// Mints a token for what was approved, to live `lifetime` seconds.
+    /// Mints a token that says `claims`.
     ///
     /// # Errors
     /// The token cannot be made, for example because a signer does not answer.
-    async fn mint(
-        &self,
-        context: &Context,
-        request: &TokenRequest<'_>,
-        approved: &Approved,
-        lifetime: u64,
-    ) -> Result<Secret, Error>;
+    async fn mint(&self, context: &Context, claims: &Claims<'_>) -> Result<Secret, Error>;
+}
+
+/// What an access token is to say.
+#[non_exhaustive]
+pub struct Claims<'a> {
+    /// Whom it is issued to.
+    pub client: &'a Client,
+    /// What it allows, and under which authorization.
+    pub approved: &'a Approved,
+    /// When it is issued.
+    pub issued_at: Timestamp,
+    /// When it ends.
+    pub expires_at: Timestamp,
 }
 
 /// The default: 256 random bits, which mean nothing without the store.
@@ -27,7 +36,7 @@ pub struct Opaque;
 
 #[async_trait]
 impl TokenFormat for Opaque {
-    async fn mint(&self, context: &Context, _: &TokenRequest<'_>, _: &Approved, _: u64) -> Result<Secret, Error> {
+    async fn mint(&self, context: &Context, _: &Claims<'_>) -> Result<Secret, Error> {
         Ok(Secret::encode(&context.random::<32>()))
     }
 }

@@ -155,6 +155,22 @@ pub struct ActiveRefreshToken {
     pub authorization: Authorization,
 }
 
+impl ActiveRefreshToken {
+    /// Whether the family is `issuer`'s, alive at `now`, and comes with the very authorization it names.
+    pub fn is_active(&self, issuer: &Issuer, now: Timestamp) -> bool {
+        let (token, authorization) = (&self.token, &self.authorization);
+        token.issuer == *issuer
+            && now < self.ends_at()
+            && token.authorization == authorization.id
+            && token.client_id == authorization.client_id
+    }
+
+    /// When the token ends unless it is used before.
+    pub fn ends_at(&self) -> Timestamp {
+        self.token.idle_until.min(self.token.expires_at).min(self.authorization.expires_at)
+    }
+}
+
 /// What a subject allowed a client for good; a later request within it need not ask again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Consent {

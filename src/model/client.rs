@@ -195,11 +195,24 @@ impl Client {
     /// The same client under another policy.
     ///
     /// # Errors
-    /// A public client whose refresh tokens are not rotated (RFC 9700 section 2.2.2).
+    /// A public client whose refresh tokens are not rotated or that needs no PKCE (RFC 9700 sections 2.2.2 and 2.1.1);
+    /// a lifetime that no server may set.
     pub fn with_policy(mut self, policy: ClientPolicy) -> Result<Self, InvalidClient> {
         let keeps = policy.refresh_token.is_some_and(|refresh| refresh.rotation == Rotation::Keep);
         if self.is_public() && keeps {
             return Err(InvalidClient("a public client's refresh tokens are rotated (RFC 9700 section 2.2.2)"));
+        }
+        if self.is_public() && !policy.require_pkce {
+            return Err(InvalidClient("a public client uses PKCE (RFC 9700 section 2.1.1)"));
+        }
+        if let Some(contradiction) = policy.refresh_token.as_ref().and_then(RefreshPolicy::contradiction) {
+            return Err(InvalidClient(contradiction));
+        }
+        if policy.authorization_code_lifetime.is_some_and(|lifetime| !(1..=600).contains(&lifetime)) {
+            return Err(InvalidClient("an authorization code lives 1 to 600 seconds (RFC 6749 section 4.1.2)"));
+        }
+        if policy.access_token_lifetime == Some(0) {
+            return Err(InvalidClient("an access token's lifetime is zero"));
         }
         self.policy = policy;
         Ok(self)

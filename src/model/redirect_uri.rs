@@ -134,7 +134,7 @@ impl FromStr for RedirectUri {
         }
         let loopback = Loopback::of(text);
         let scheme_is_allowed = match url.scheme() {
-            "https" => text.starts_with("https://") && url.host().is_some(),
+            "https" => !authority(text).is_empty(),
             "http" => loopback.is_some(),
             private => private.contains('.'),
         };

@@ -12,6 +12,19 @@ pub struct RefreshPolicy {
     pub absolute_lifetime: u64,
 }
 
+impl RefreshPolicy {
+    /// What cannot be meant, if anything.
+    pub(crate) const fn contradiction(&self) -> Option<&'static str> {
+        match self.rotation {
+            _ if self.idle_lifetime == 0 || self.absolute_lifetime == 0 => Some("a refresh token's lifetime is zero"),
+            Rotation::Rotate { grace } if grace > 600 => {
+                Some("a grace of more than 600 seconds would leave stolen refresh tokens unnoticed")
+            }
+            _ => None,
+        }
+    }
+}
+
 /// What using a refresh token does to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -19,7 +32,7 @@ pub enum Rotation {
     /// Each use yields a successor. The used token answers with that same successor for `grace` more seconds (a lost
     /// response, two tabs); used after that, it is taken for stolen and its authorization is revoked.
     Rotate {
-        /// Seconds; 0 turns the grace off.
+        /// Seconds, at most 600; 0 turns the grace off.
         grace: u64,
     },
     /// The token stays the same. Only for clients that authenticate (RFC 9700 section 2.2.2).

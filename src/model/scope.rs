@@ -1,8 +1,11 @@
+use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ErrorCode};
 
 /// A set of scope tokens (RFC 6749 section 3.3), in the order they were first named.
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -60,13 +63,26 @@ impl Scope {
         Self::collect(self.iter().chain(other.iter()))
     }
 
+    /// The tokens that are not in `other`.
+    #[must_use]
+    pub fn without(&self, other: &Self) -> Self {
+        Self::collect(self.iter().filter(|token| !other.contains(token)))
+    }
+
+    /// The scope that a request's `scope` names, within `most`; all of `most` when it names none (RFC 6749 section 3.3).
+    ///
+    /// # Errors
+    /// `invalid_scope`.
+    pub(crate) fn requested(named: Option<&str>, most: &Self) -> Result<Self, Error> {
+        let Some(named) = named else { return Ok(most.clone()) };
+        let refuse = |description| Error::new(ErrorCode::InvalidScope, description);
+        let scope: Self = named.parse().map_err(|_| refuse("scope is not well-formed"))?;
+        if most.covers(&scope) { Ok(scope) } else { Err(refuse("scope goes beyond what the client may have")) }
+    }
+
     fn collect<'a>(tokens: impl Iterator<Item = &'a str>) -> Self {
-        let mut distinct: Vec<&str> = Vec::new();
-        for token in tokens {
-            if !distinct.contains(&token) {
-                distinct.push(token);
-            }
-        }
+        let mut seen = HashSet::new();
+        let distinct: Vec<&str> = tokens.filter(|token| seen.insert(*token)).collect();
         Self(distinct.join(" ").into())
     }
 }

@@ -20,6 +20,7 @@ pub struct BearerCheck {
     issuer: Issuer,
     tokens: Arc<dyn AccessTokenStore>,
     clock: Arc<dyn Clock>,
+    audience: Option<String>,
     takes_body: bool,
     takes_query: bool,
 }
@@ -90,7 +91,16 @@ impl From<Error> for Refused {
 impl BearerCheck {
     /// A check of the tokens that `issuer` issued into `tokens`. Needs [`AccessTokenStore`].
     pub fn new<S: AccessTokenStore>(issuer: impl Into<Issuer>, tokens: Arc<S>) -> Self {
-        Self { issuer: issuer.into(), tokens, clock: Arc::new(SystemClock), takes_body: false, takes_query: false }
+        let (issuer, clock) = (issuer.into(), Arc::new(SystemClock));
+        Self { issuer, tokens, clock, audience: None, takes_body: false, takes_query: false }
+    }
+
+    /// Names this API (RFC 8707 section 2). A token that names its audience is taken only where that is named; a token
+    /// that names none is taken everywhere.
+    #[must_use]
+    pub fn audience(mut self, resource: impl Into<String>) -> Self {
+        self.audience = Some(resource.into());
+        self
     }
 
     /// Takes the token from a form body too (RFC 6750 section 2.2).
@@ -120,8 +130,8 @@ impl BearerCheck {
     /// [`Refused`], which is the answer to send.
     pub async fn check(&self, request: &Request<Bytes>, required: &RequiredScope) -> Result<Access, Refused> {
         let in_body = match form_body(request) {
-            Ok(body) if self.takes_body => parse_form([body])?.get("access_token").map(str::to_owned),
-            _ => None,
+            Ok(body) if self.takes_body => access_tokens(body)?,
+            _ => Vec::new(),
         };
         self.check_token(self.token(request.headers(), request.uri(), in_body)?, required).await
     }
@@ -131,16 +141,17 @@ impl BearerCheck {
     /// # Errors
     /// [`Refused`], which is the answer to send.
     pub async fn check_head(&self, head: &http::request::Parts, required: &RequiredScope) -> Result<Access, Refused> {
-        self.check_token(self.token(&head.headers, &head.uri, None)?, required).await
+        self.check_token(self.token(&head.headers, &head.uri, Vec::new())?, required).await
     }
 
     /// The one token of the request (RFC 6750 section 2: by no more than one method).
-    fn token(&self, headers: &HeaderMap, uri: &Uri, in_body: Option<String>) -> Result<String, Refused> {
+    fn token(&self, headers: &HeaderMap, uri: &Uri, in_body: Vec<String>) -> Result<String, Refused> {
         let in_query = match uri.query().filter(|_| self.takes_query) {
-            Some(query) => parse_form([query.as_bytes()])?.get("access_token").map(str::to_owned),
-            None => None,
+            Some(query) => access_tokens(query.as_bytes())?,
+            None => Vec::new(),
         };
-        let mut tokens = [bearer_token(headers)?.map(str::to_owned), in_body, in_query].into_iter().flatten();
+        let in_header = bearer_token(headers)?.map(str::to_owned);
+        let mut tokens = in_header.into_iter().chain(in_body).chain(in_query);
         let token = tokens.next().ok_or(Refused::NoToken)?;
         match tokens.next() {
             Some(_) => Err(Error::new(ErrorCode::InvalidRequest, "more than one access token").into()),
@@ -148,9 +159,14 @@ impl BearerCheck {
         }
     }
 
+    fn is_meant(&self, found: &ActiveAccessToken) -> bool {
+        let audience = &found.token.audience;
+        audience.is_empty() || self.audience.as_ref().is_some_and(|own| audience.contains(own))
+    }
+
     async fn check_token(&self, token: String, required: &RequiredScope) -> Result<Access, Refused> {
         let found = self.tokens.query_token(&Digest::of(&token)).await.map_err(Error::from)?;
-        let active = found.filter(|found| found.is_active(&self.issuer, self.clock.now()));
+        let active = found.filter(|found| found.is_active(&self.issuer, self.clock.now()) && self.is_meant(found));
         let active = active.ok_or(Error::new(ErrorCode::InvalidToken, "the access token is not active"))?;
         if !required.is_met_by(&active.token.scope) {
             let error = Error::new(ErrorCode::InsufficientScope, "the access token's scope is too narrow");
@@ -163,6 +179,11 @@ impl BearerCheck {
             token: active,
         })
     }
+}
+
+/// Every token in a query or form body; that there is one is for the caller to see.
+fn access_tokens(form: &[u8]) -> Result<Vec<String>, Error> {
+    Ok(parse_form([form])?.all("access_token").map(str::to_owned).collect())
 }
 
 impl Refused {

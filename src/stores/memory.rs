@@ -17,8 +17,8 @@ use crate::storage::{
     Redeemed, RefreshTokenStore, RevocationStore, Rotated, Selector, TokenStore,
 };
 
-/// The reference store: everything in memory, every promise kept under one lock that is held for no longer than a few
-/// look-ups. It forgets everything when the process ends, and grows until it is purged ([`PurgeStore`]).
+/// The reference store: everything in memory, every promise kept under one lock, which is held for as long as the
+/// records that a call touches are looked up. It forgets everything when the process ends, and grows until it is purged ([`PurgeStore`]).
 #[derive(Debug, Default)]
 pub struct MemoryStore(Mutex<Tables>);
 
@@ -29,7 +29,7 @@ struct Tables {
     codes: HashMap<Digest, Code>,
     access_tokens: HashMap<Digest, Revocable<AccessToken>>,
     refresh_tokens: HashMap<RefreshHandle, RefreshToken>,
-    consents: HashMap<(Subject, ClientId, String), Consent>,
+    consents: HashMap<(Subject, ClientId), HashMap<String, Consent>>,
     by_subject: Index<Subject, AuthorizationId>,
     by_client: Index<ClientId, AuthorizationId>,
     by_session: Index<SessionDigest, AuthorizationId>,
@@ -288,7 +288,7 @@ impl RevocationStore for MemoryStore {
             }
         }
         if let Selector::SubjectAtClient(subject, client_id) = selector {
-            tables.consents.retain(|(of, at, _), _| of != subject || at != client_id);
+            tables.consents.remove(&(subject.clone(), client_id.clone()));
         }
         Ok(count)
     }
@@ -327,13 +327,15 @@ impl ConsentStore for MemoryStore {
         client_id: &ClientId,
         redirect_uri: &str,
     ) -> Result<Option<Consent>, StorageError> {
-        let key = (subject.clone(), client_id.clone(), redirect_uri.to_owned());
-        Ok(self.tables().consents.get(&key).cloned())
+        let tables = self.tables();
+        let consents = tables.consents.get(&(subject.clone(), client_id.clone()));
+        Ok(consents.and_then(|consents| consents.get(redirect_uri)).cloned())
     }
 
     async fn save_consent(&self, consent: &Consent) -> Result<(), StorageError> {
-        let key = (consent.subject.clone(), consent.client_id.clone(), consent.redirect_uri.clone());
-        self.tables().consents.insert(key, consent.clone());
+        let key = (consent.subject.clone(), consent.client_id.clone());
+        let mut tables = self.tables();
+        tables.consents.entry(key).or_default().insert(consent.redirect_uri.clone(), consent.clone());
         Ok(())
     }
 }

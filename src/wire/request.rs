@@ -24,8 +24,7 @@ pub(crate) fn form(request: &Request<Bytes>) -> Result<Params, Error> {
 /// The body of a POST, if it is a form and not too large.
 pub(crate) fn form_body(request: &Request<Bytes>) -> Result<&[u8], Error> {
     if request.method() != Method::POST {
-        let error = Error::new(ErrorCode::InvalidRequest, "only POST is served here");
-        return Err(error.with_status(StatusCode::METHOD_NOT_ALLOWED));
+        return Err(Error::method_not_allowed("POST"));
     }
     if request.body().len() > MAX_BODY {
         let error = Error::new(ErrorCode::InvalidRequest, "the body is too large");
@@ -41,9 +40,11 @@ pub(crate) fn form_body(request: &Request<Bytes>) -> Result<&[u8], Error> {
 fn is_form(headers: &HeaderMap) -> bool {
     let Some(content_type) = one(headers, CONTENT_TYPE) else { return false };
     let (media_type, parameters) = content_type.split_once(';').unwrap_or((content_type, ""));
-    let charset = parameters.trim().strip_prefix("charset=").unwrap_or(parameters.trim());
+    let (parameter, charset) = parameters.split_once('=').unwrap_or((parameters, ""));
+    let is_utf8 = parameter.trim().eq_ignore_ascii_case("charset")
+        && charset.trim().trim_matches('"').eq_ignore_ascii_case("utf-8");
     media_type.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
-        && (charset.is_empty() || charset.trim_matches('"').eq_ignore_ascii_case("utf-8"))
+        && (is_utf8 || parameters.trim().is_empty())
         && !headers.contains_key(CONTENT_ENCODING)
 }
 

@@ -47,7 +47,12 @@ pub(super) fn escape(text: &str) -> String {
 /// A JSON answer that no cache keeps (RFC 6749 section 5.1).
 pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response<Bytes> {
     match serde_json::to_vec(body) {
-        Ok(bytes) => json_bytes(status, bytes.into()),
+        Ok(bytes) => {
+            let mut response = json_bytes(status, bytes.into());
+            // RFC 6749 section 5.1 asks for it beside Cache-Control.
+            set(&mut response, header::PRAGMA, HeaderValue::from_static("no-cache"));
+            response
+        }
         Err(cause) => error_json(&Error::new(ErrorCode::ServerError, "the answer has no JSON form").caused_by(cause)),
     }
 }
@@ -71,10 +76,7 @@ pub(crate) fn error_json(error: &Error) -> Response<Bytes> {
     let body = ErrorBody { error: error.code().as_str(), error_description: &description };
     let mut response = json(error.status(), &body);
     finish_error(&mut response, error);
-    if error.status() == StatusCode::METHOD_NOT_ALLOWED {
-        set(&mut response, header::ALLOW, HeaderValue::from_static("POST"));
-    }
-    if error.status() == StatusCode::UNAUTHORIZED {
+    if matches!(error.code(), ErrorCode::InvalidClient) {
         set(&mut response, header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"client\""));
     }
     response
@@ -91,15 +93,15 @@ pub(crate) fn error_page(page: &dyn ErrorPage, error: &Error) -> Response<Bytes>
     };
     let mut response = html(status, page.render(error), PAGE_POLICY);
     finish_error(&mut response, error);
-    if status == StatusCode::METHOD_NOT_ALLOWED {
-        set(&mut response, header::ALLOW, HeaderValue::from_static("GET, POST"));
-    }
     response
 }
 
 fn finish_error(response: &mut Response<Bytes>, error: &Error) {
     if let Some(seconds) = error.retry_after() {
         set(response, header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if let Some(methods) = error.allow() {
+        set(response, header::ALLOW, HeaderValue::from_static(methods));
     }
 }
 

@@ -3,6 +3,8 @@
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses its own part")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+pub mod intercept;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,6 +13,9 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use grantwell::grants::{AuthorizationCode, ClientCredentials, RefreshToken};
 use grantwell::model::{AuthMethod, Client, ClientId, ClientMetadata, ClientPolicy, ClientSecret};
+use grantwell::storage::{
+    AccessTokenStore, AuthorizationCodeStore, ClientStore, ConsentStore, RefreshTokenStore, Selector,
+};
 use grantwell::stores::MemoryStore;
 use grantwell::{
     AuthorizationServer, Authorize, Builder, Clock, Decision, Digest, Introspection, Login, PendingConsent, Revocation,
@@ -137,12 +142,30 @@ pub fn clients() -> Vec<Client> {
     ]
 }
 
+/// A store that every part can use.
+pub trait EveryStore:
+    ClientStore + AuthorizationCodeStore + AccessTokenStore + RefreshTokenStore + ConsentStore
+{
+}
+
+impl<S: ClientStore + AuthorizationCodeStore + AccessTokenStore + RefreshTokenStore + ConsentStore> EveryStore for S {}
+
 /// The builder of the usual server: every grant, both endpoints, consent remembered.
-pub fn builder(issuer: &str, store: &Arc<MemoryStore>, clock: &ManualClock) -> Builder<MemoryStore> {
+pub fn builder<S: EveryStore>(issuer: &str, store: &Arc<S>, clock: &ManualClock) -> Builder<S> {
+    builder_with(RefreshToken::rotating(), issuer, store, clock)
+}
+
+/// The builder of the usual server, with this refresh token grant.
+pub fn builder_with<S: EveryStore>(
+    refresh: RefreshToken,
+    issuer: &str,
+    store: &Arc<S>,
+    clock: &ManualClock,
+) -> Builder<S> {
     AuthorizationServer::builder(issuer, store.clone(), store.clone())
         .secret_keys(SecretKey::from_bytes([7; 32]), [])
         .grant(AuthorizationCode::new())
-        .grant(RefreshToken::rotating())
+        .grant(refresh)
         .grant(ClientCredentials::new())
         .endpoint(Introspection::new().resource_server("rs"))
         .endpoint(Revocation::new())
@@ -157,12 +180,40 @@ impl Fixture {
 
     /// The usual server, changed by `change`.
     pub fn with(change: impl FnOnce(Builder<MemoryStore>) -> Builder<MemoryStore>) -> Self {
+        Self::made(|store, clock| change(builder(ISSUER, store, clock)))
+    }
+
+    /// The usual server, with this refresh token grant.
+    pub fn refreshing(refresh: RefreshToken) -> Self {
+        Self::made(|store, clock| builder_with(refresh, ISSUER, store, clock))
+    }
+
+    /// The server that `build` makes over the memory store or over a store that wraps it.
+    pub fn made<S>(build: impl FnOnce(&Arc<MemoryStore>, &ManualClock) -> Builder<S>) -> Self {
         let (store, clock) = (Arc::new(MemoryStore::new()), ManualClock::new());
         for client in clients() {
             store.insert_client(client);
         }
-        let server = change(builder(ISSUER, &store, &clock)).build().unwrap();
+        let server = build(&store, &clock).build().unwrap();
         Self { server, store, clock }
+    }
+
+    /// Another server over the same store and clock: the process after a restart, another replica, another issuer.
+    pub fn over_the_same_store(
+        &self,
+        build: impl FnOnce(&Arc<MemoryStore>, &ManualClock) -> Builder<MemoryStore>,
+    ) -> Self {
+        let server = build(&self.store, &self.clock).build().unwrap();
+        Self { server, ..self.clone() }
+    }
+
+    /// The whole store as text, to see that nothing changed.
+    pub fn snapshot(&self) -> String {
+        format!("{:?}", self.store)
+    }
+
+    pub async fn revoke(&self, selector: &Selector) -> usize {
+        self.server.revoke_authorizations(selector).await.unwrap()
     }
 
     /// A login of `subject`, now.
@@ -336,4 +387,24 @@ pub fn is_error_page(response: &Response<Bytes>) {
     assert!(!response.headers().contains_key(LOCATION));
     assert!(response.headers()["content-type"].to_str().unwrap().starts_with("text/html"));
     assert!(response.headers()["content-security-policy"].to_str().unwrap().contains("frame-ancestors 'none'"));
+}
+
+/// A parameter of an authorization response, by whichever mode it travels.
+pub fn response_param(response: &Response<Bytes>, name: &str) -> Option<String> {
+    if response.headers().contains_key(LOCATION) {
+        return redirect_param(response, name);
+    }
+    let page = std::str::from_utf8(response.body()).ok()?;
+    let (_, rest) = page.split_once(&format!("name=\"{name}\" value=\""))?;
+    let value = rest.split('"').next()?;
+    let entities = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")];
+    Some(entities.iter().fold(value.to_owned(), |text, (entity, plain)| text.replace(entity, plain)))
+}
+
+/// Asserts that every header is visible ASCII with single spaces in between.
+#[track_caller]
+pub fn has_clean_headers(headers: &http::HeaderMap) {
+    for (name, value) in headers {
+        assert!(value.as_bytes().iter().all(|byte| matches!(byte, 0x20..=0x7e)), "{name}: {value:?}");
+    }
 }

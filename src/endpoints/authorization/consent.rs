@@ -1,12 +1,17 @@
+use bytes::Bytes;
+use http::Response;
+
 use crate::authorization_request::{AuthorizationRequest, Prompt};
 use crate::context::Context;
-use crate::error::Error;
+use crate::error::{Error, ErrorCode};
 use crate::events::Event;
+use crate::grants::Responded;
 use crate::interaction::{Login, PendingConsent};
 use crate::issue::refresh_policy;
 use crate::model::{Authorization, Consent, Scope};
-use crate::secret::Secret;
-use crate::ticket::{ConsentTicket, Sealed, Seed};
+use crate::secret::{Digest, Secret};
+use crate::ticket::{ConsentTicket, Sealed, Seed, request_digest};
+use crate::wire::error_page;
 
 /// A checked request and the user who is at it.
 pub(super) struct AtConsent<'a> {
@@ -37,7 +42,7 @@ impl AtConsent<'_> {
         Ok(found.filter(|consent| self.context.is_own("consent", &consent.issuer)))
     }
 
-    /// Remembers that the user allows `scope`, beside what they allowed before.
+    /// Remembers that the user allows `scope` of what was asked, beside what they allowed before and were not asked now.
     pub(super) async fn remember(&self, scope: &Scope) -> Result<(), Error> {
         let Some(store) = &self.context.abilities.consents else { return Ok(()) };
         let before = self.remembered().await?.map(|consent| consent.scope).unwrap_or_default();
@@ -47,7 +52,7 @@ impl AtConsent<'_> {
             subject: self.login.subject.clone(),
             client_id: target.client.id().clone(),
             redirect_uri: target.redirect_uri.without_loopback_port(),
-            scope: before.union(scope),
+            scope: before.without(&self.request.scope).union(scope),
             resources: Vec::new(),
             given_at: self.request.received_at,
         };
@@ -60,10 +65,11 @@ impl AtConsent<'_> {
         let ticket = ConsentTicket {
             issuer: self.context.config.issuer.clone(),
             params: params.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            shown: shown(self.request),
             expires_at: self.request.received_at.plus(self.context.config.lifetimes.ticket),
             seed: Seed::draw(self.context),
             subject: self.login.subject.clone(),
-            session: self.session(),
+            session: self.context.keys.session_digest(self.login.session.as_deref()),
         };
         Ok(PendingConsent { request: self.request.clone(), ticket: Secret::new(ticket.seal(self.context)?) })
     }
@@ -83,7 +89,7 @@ impl AtConsent<'_> {
             subject: self.login.subject.clone(),
             scope,
             resources: Vec::new(),
-            session: self.session(),
+            session: self.context.keys.session_digest(self.login.session.as_deref()),
             auth_time: self.login.auth_time,
             acr: self.login.acr.clone(),
             amr: self.login.amr.clone(),
@@ -92,8 +98,15 @@ impl AtConsent<'_> {
         }
     }
 
-    fn session(&self) -> Option<crate::model::SessionDigest> {
-        self.context.keys.session_digests(self.login.session.as_deref()?).next()
+    /// Answers the client with what was saved.
+    pub(super) fn answer(&self, responded: Responded) -> Response<Bytes> {
+        match responded {
+            Responded::Parameters(params) => self.request.target.respond(&self.context.config, params),
+            Responded::AlreadyUsed => {
+                let used = "this answer was given already; go back to the application";
+                error_page(&*self.context.error_page, &Error::new(ErrorCode::InvalidRequest, used))
+            }
+        }
     }
 
     /// Tells the host what the user decided; `None`: denied.
@@ -101,4 +114,11 @@ impl AtConsent<'_> {
         let client_id = self.request.target.client.id();
         self.context.event(&Event::Decided { client_id, subject: &self.login.subject, scope });
     }
+}
+
+/// The digest of what a consent page shows; parameters that were left out follow from the client's registration, which
+/// may change while the user reads.
+pub(super) fn shown(request: &AuthorizationRequest) -> Digest {
+    let params = [("redirect_uri", request.target.redirect_uri.as_str()), ("scope", request.scope.as_str())];
+    request_digest(&params.into_iter().collect())
 }

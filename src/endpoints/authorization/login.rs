@@ -10,7 +10,7 @@ use crate::wire::{Params, encode};
 /// 3.1.2.3). `ticket` is what the request came back with from a login.
 ///
 /// # Errors
-/// `login_required`: the user came back from a demanded login with the same login as before.
+/// `login_required`: the user came back from a demanded login without a fresh one.
 pub(super) fn usable_login<'a>(
     context: &Context,
     request: &AuthorizationRequest,
@@ -25,11 +25,9 @@ pub(super) fn usable_login<'a>(
     let needs_choice = request.prompts.contains(&Prompt::SelectAccount);
     match ticket {
         None if needs_fresh || needs_choice => Ok(None),
+        // Asking once more could go on for ever: a login page that is a single sign-on answers by itself.
         Some(ticket) if needs_fresh && !ticket.is_met_by(context, login) => {
-            if ticket.is_unchanged(context, login) {
-                return Err(Error::new(ErrorCode::LoginRequired, "the user did not log in again"));
-            }
-            Ok(None)
+            Err(Error::new(ErrorCode::LoginRequired, "the user did not log in again"))
         }
         _ => Ok(Some(login)),
     }
@@ -53,13 +51,12 @@ pub(super) fn pending_login(
 }
 
 fn login_ticket(context: &Context, request: &AuthorizationRequest, before: Option<&Login>) -> LoginTicket {
-    let session = |login: &Login| context.keys.session_digests(login.session.as_deref()?).next();
     LoginTicket {
         issuer: context.config.issuer.clone(),
         request: request_digest(&request.params),
         issued_at: request.received_at,
         expires_at: request.received_at.plus(context.config.lifetimes.ticket),
-        before: before.map(|login| (session(login), login.auth_time)),
+        before: before.map(|login| (context.keys.session_digest(login.session.as_deref()), login.auth_time)),
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Request, Response};
 
-use self::consent::AtConsent;
+use self::consent::{AtConsent, shown};
 use self::login::{pending_login, resume_url, usable_login};
 use self::parse::{Refusal, read};
 use crate::authorization_request::{AuthorizationRequest, Prompt};
@@ -41,18 +41,21 @@ impl AuthorizationEndpoint {
         request: &Request<Bytes>,
         login: Option<&Login>,
     ) -> Authorize {
-        let outcome = match read(request) {
-            Err(error) => Err(Refusal::Page(error)),
-            Ok(params) => match self.parse(context, &params).await {
-                Err(refusal) => Err(refusal),
-                Ok(checked) => {
-                    let ticket = params.get(LOGIN_TICKET).and_then(|ticket| LoginTicket::open(context, ticket));
-                    let next = self.next(context, &checked, login, ticket).await;
-                    next.map_err(|error| Refusal::Redirect(Box::new(checked.target), error))
-                }
-            },
-        };
+        let outcome = self.checked(context, request, login).await;
         outcome.unwrap_or_else(|refusal| Authorize::Respond(refuse(context, &refusal, Some(request))))
+    }
+
+    async fn checked(
+        &self,
+        context: &Context,
+        request: &Request<Bytes>,
+        login: Option<&Login>,
+    ) -> Result<Authorize, Refusal> {
+        let params = read(request)?;
+        let request = self.parse(context, &params).await?;
+        let ticket = params.get(LOGIN_TICKET).and_then(|ticket| LoginTicket::open(context, ticket));
+        let next = self.next(context, &request, login, ticket).await;
+        next.map_err(|error| Refusal::Redirect(Box::new(request.target), error))
     }
 
     async fn next(
@@ -71,8 +74,8 @@ impl AuthorizationEndpoint {
         };
         let at = AtConsent { context, request, login: user };
         if at.was_given().await? {
-            let response = self.approve(&at, request.scope.clone(), &Seed::draw(context), request.received_at).await;
-            return response.map(Authorize::Respond);
+            let responded = self.approve(&at, request.scope.clone(), &Seed::draw(context), request.received_at).await?;
+            return Ok(Authorize::Respond(at.answer(responded)));
         }
         if is_silent {
             return Err(Error::new(ErrorCode::ConsentRequired, "the user must consent"));
@@ -107,8 +110,8 @@ impl AuthorizationEndpoint {
     ) -> Result<Response<Bytes>, Refusal> {
         let request = self.parse(context, &ticket.params.iter().cloned().collect()).await?;
         let login = login.filter(|login| ticket.is_for(context, login) && context.now() < ticket.expires_at);
-        let Some(login) = login else {
-            // Under another login the ticket decides nothing: the request starts again.
+        let Some(login) = login.filter(|_| ticket.shown == shown(&request)) else {
+            // Under another login, or about something else, the ticket decides nothing: the request starts again.
             return Ok(see_other(&resume_url(context, &request.params, None)));
         };
         let at = AtConsent { context, request: &request, login };
@@ -135,32 +138,29 @@ impl AuthorizationEndpoint {
             at.report(None);
             return Err(Error::new(ErrorCode::AccessDenied, "the user allowed nothing of what was asked"));
         }
-        if remember {
-            at.remember(&scope).await?;
+        let responded = self.approve(at, scope.clone(), &ticket.seed, ticket.expires_at).await?;
+        if matches!(responded, Responded::Parameters(_)) {
+            if remember {
+                at.remember(&scope).await?;
+            }
+            at.report(Some(&scope));
         }
-        at.report(Some(&scope));
-        self.approve(at, scope, &ticket.seed, ticket.expires_at).await
+        Ok(at.answer(responded))
     }
 
-    /// Answers the client with what was approved.
+    /// Saves what was approved.
     async fn approve(
         &self,
         at: &AtConsent<'_>,
         scope: Scope,
         seed: &Seed,
         repeatable_until: Timestamp,
-    ) -> Result<Response<Bytes>, Error> {
+    ) -> Result<Responded, Error> {
         let response_type = self.response_type(&at.request.response_type);
         let response_type = response_type.ok_or(Error::new(ErrorCode::UnsupportedResponseType, "not offered"))?;
         let authorization = at.authorization(scope, seed);
         let approval = Approval { request: at.request, authorization, seed, repeatable_until };
-        match response_type.respond(at.context, &approval).await? {
-            Responded::Parameters(params) => Ok(at.request.target.respond(&at.context.config, params)),
-            Responded::AlreadyUsed => {
-                let used = "this answer was given already; go back to the application";
-                Ok(error_page(&*at.context.error_page, &Error::new(ErrorCode::InvalidRequest, used)))
-            }
-        }
+        response_type.respond(at.context, &approval).await
     }
 
     fn response_type(&self, name: &str) -> Option<&dyn ResponseType> {

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Method, Request, StatusCode};
+use http::{Method, Request};
 
 use super::AuthorizationEndpoint;
 use crate::authorization_request::{AuthorizationRequest, Prompt, ResponseTarget};
@@ -48,10 +48,7 @@ pub(super) fn read(request: &Request<Bytes>) -> Result<Params, Error> {
     match *request.method() {
         Method::GET => parse_form([query]),
         Method::POST => parse_form([query, form_body(request)?]),
-        _ => {
-            let error = Error::new(ErrorCode::InvalidRequest, "only GET and POST are served here");
-            Err(error.with_status(StatusCode::METHOD_NOT_ALLOWED))
-        }
+        _ => Err(Error::method_not_allowed("GET, POST")),
     }
 }
 
@@ -83,10 +80,12 @@ impl AuthorizationEndpoint {
         let unsupported = Error::new(ErrorCode::UnsupportedResponseType, "this response type is not offered");
         let response_type = response_type.ok_or(unsupported)?;
         may_use(&target.client, response_type)?;
-        let scope = scope(&target.client, params)?;
+        let scope = Scope::requested(params.get("scope"), &target.client.metadata().scope)?;
+        // The extensions see what will be there too when the user comes back.
+        let params = self.kept(params)?;
         let mut extensions = Kept::new();
         for extension in self.extensions.iter() {
-            if let Some(kept) = extension.authorize(context, params, &target.client).await? {
+            if let Some(kept) = extension.authorize(context, &params, &target.client).await? {
                 extensions.insert(extension.name().to_owned(), kept);
             }
         }
@@ -95,10 +94,10 @@ impl AuthorizationEndpoint {
             has_redirect_uri: params.get("redirect_uri").is_some(),
             response_type: response_type.response_type().to_owned(),
             scope,
-            prompts: prompts(params)?,
-            max_age: max_age(params)?,
+            prompts: prompts(&params)?,
+            max_age: max_age(&params)?,
             extensions,
-            params: self.kept(params)?,
+            params,
             received_at: context.now(),
         })
     }
@@ -121,8 +120,10 @@ async fn client(context: &Context, params: &Params) -> Result<Arc<Client>, Error
         return Err(Error::new(ErrorCode::InvalidRequest, "client_id or redirect_uri is repeated"));
     }
     let client_id = ClientId::from(params.require("client_id")?);
-    let client = context.clients.query_client(&client_id).await?;
-    client.ok_or(Error::new(ErrorCode::InvalidRequest, "the client is not known here").about("client_id"))
+    context
+        .client(&client_id)
+        .await?
+        .ok_or(Error::new(ErrorCode::InvalidRequest, "the client is not known here").about("client_id"))
 }
 
 fn redirect_uri(client: &Client, params: &Params) -> Result<RedirectUri, Error> {
@@ -169,17 +170,6 @@ fn may_use(client: &Client, response_type: &dyn ResponseType) -> Result<(), Erro
         return Ok(());
     }
     Err(Error::new(ErrorCode::UnauthorizedClient, "the client is not registered for this response type"))
-}
-
-/// What is asked for; the client's registered scope if nothing is named (RFC 6749 section 3.3).
-fn scope(client: &Client, params: &Params) -> Result<Scope, Error> {
-    let registered = &client.metadata().scope;
-    let Some(text) = params.get("scope") else { return Ok(registered.clone()) };
-    let scope: Scope = text.parse().map_err(|_| Error::new(ErrorCode::InvalidScope, "scope is not well-formed"))?;
-    if !registered.covers(&scope) {
-        return Err(Error::new(ErrorCode::InvalidScope, "scope goes beyond what the client may have"));
-    }
-    Ok(scope)
 }
 
 fn prompts(params: &Params) -> Result<BTreeSet<Prompt>, Error> {
