@@ -12,14 +12,14 @@ use grantwell::grants::{AuthorizationCode, ClientCredentials};
 use grantwell::model::{self, Client, ClientId, Issued};
 use grantwell::storage::{AuthorizationCodeStore, ClientStore, CodeState, TokenStore};
 use grantwell::stores::MemoryStore;
-use grantwell::{AuthorizationServer, Digest, SecretKey, StorageError};
+use grantwell::{AuthorizationServer, Decision, Digest, SecretKey, StorageError};
 use serde_json::json;
 
-/// The host's own tables. It deletes a code that was used and keeps no memory of it.
+/// The host's own tables. A code that was used is marked.
 #[derive(Default)]
 struct Host {
     clients: HashMap<ClientId, Arc<Client>>,
-    codes: Mutex<HashMap<Digest, model::AuthorizationCode>>,
+    codes: Mutex<HashMap<Digest, CodeState>>,
     tokens: Mutex<HashMap<Digest, Issued>>,
 }
 
@@ -43,16 +43,19 @@ impl AuthorizationCodeStore for Host {
     async fn save_authorization_code(&self, code: &model::AuthorizationCode) -> Result<bool, StorageError> {
         let mut codes = self.codes.lock().unwrap();
         let is_new = !codes.contains_key(&code.code);
-        codes.entry(code.code).or_insert_with(|| code.clone());
+        codes.entry(code.code).or_insert_with(|| CodeState::Active(code.clone()));
         Ok(is_new)
     }
 
     async fn query_authorization_code(&self, code: &Digest) -> Result<Option<CodeState>, StorageError> {
-        Ok(self.codes.lock().unwrap().get(code).cloned().map(CodeState::Active))
+        Ok(self.codes.lock().unwrap().get(code).cloned())
     }
 
     async fn delete_authorization_code(&self, code: &Digest) -> Result<bool, StorageError> {
-        Ok(self.codes.lock().unwrap().remove(code).is_some())
+        let mut codes = self.codes.lock().unwrap();
+        let Some(CodeState::Active(active)) = codes.get(code).cloned() else { return Ok(false) };
+        codes.insert(*code, CodeState::Consumed(active));
+        Ok(true)
     }
 }
 
@@ -99,6 +102,18 @@ async fn a_replay_is_refused_and_revokes_nothing() {
     fixture.redeem("sec", &code).await.is_ok();
     fixture.redeem("sec", &code).await.is_refused(400, "invalid_grant");
     assert_eq!(host.tokens.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn going_back_to_the_consent_page_makes_no_second_code() {
+    let (_, fixture) = five_hooks();
+    let login = fixture.login("alice");
+    let pending = fixture.consent(&code_request("sec"), &login).await;
+    let approve = || fixture.server.decide(pending.ticket(), Some(&login), Decision::APPROVE);
+    let code = redirect_param(&approve().await, "code").unwrap();
+    assert_eq!(redirect_param(&approve().await, "code").as_deref(), Some(code.as_str()), "a double click");
+    fixture.redeem("sec", &code).await.is_ok();
+    is_error_page(&approve().await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -1,5 +1,7 @@
 //! The shape of the library: imports point down, and the core stays small enough to be read in an afternoon.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -28,6 +28,16 @@ async fn a_replayed_code_is_refused_and_what_it_bought_is_revoked() {
 }
 
 #[tokio::test]
+async fn a_replay_revokes_also_when_the_code_would_have_expired() {
+    let fixture = Fixture::new();
+    let code = fixture.code("sec").await;
+    let tokens = fixture.redeem("sec", &code).await;
+    fixture.clock.advance(600);
+    fixture.redeem("sec", &code).await.is_refused(400, "invalid_grant");
+    assert!(!fixture.is_active(tokens.text("access_token")).await);
+}
+
+#[tokio::test]
 async fn a_replay_that_is_wrong_in_anything_else_changes_nothing() {
     let fixture = Fixture::new();
     let code = fixture.code("sec").await;

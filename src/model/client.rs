@@ -258,10 +258,7 @@ impl Client {
     /// The registered redirect URI that `requested` is, with the port that was asked for on loopback.
     pub fn redirect_uri(&self, requested: &str) -> Option<RedirectUri> {
         let localhost = self.policy.localhost_is_loopback;
-        self.metadata
-            .redirect_uris
-            .iter()
-            .any(|own| own.matches(requested, localhost))
-            .then(|| requested.parse().ok())?
+        let own = self.metadata.redirect_uris.iter().find(|own| own.matches(requested, localhost))?;
+        if own.as_str() == requested { Some(own.clone()) } else { requested.parse().ok() }
     }
 }

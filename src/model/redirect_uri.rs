@@ -118,10 +118,17 @@ fn strip_port(rest: &str) -> &str {
     if port.parse::<u16>().is_ok_and(|port| port != 0) { path } else { rest }
 }
 
-impl FromStr for RedirectUri {
-    type Err = InvalidRedirectUri;
+/// Schemes that a browser runs, reads or keeps to itself; never an application's own.
+const NOT_PRIVATE: [&str; 9] =
+    ["about", "blob", "chrome", "data", "file", "filesystem", "javascript", "vbscript", "view-source"];
 
-    fn from_str(text: &str) -> Result<Self, InvalidRedirectUri> {
+impl RedirectUri {
+    /// A URI of any private-use scheme, also one without a dot; see [`crate::danger`].
+    pub(crate) fn of_private_use(text: &str) -> Result<Self, InvalidRedirectUri> {
+        Self::parse(text, |scheme| !NOT_PRIVATE.contains(&scheme))
+    }
+
+    fn parse(text: &str, is_private: fn(&str) -> bool) -> Result<Self, InvalidRedirectUri> {
         if !text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte)) {
             return Err(InvalidRedirectUri::Malformed);
         }
@@ -136,7 +143,7 @@ impl FromStr for RedirectUri {
         let scheme_is_allowed = match url.scheme() {
             "https" => !authority(text).is_empty(),
             "http" => loopback.is_some(),
-            private => private.contains('.'),
+            scheme => is_private(scheme),
         };
         if !scheme_is_allowed {
             return Err(InvalidRedirectUri::Scheme);
@@ -146,6 +153,14 @@ impl FromStr for RedirectUri {
         }
         let host = url.host().as_ref().map(Host::to_string).filter(|_| matches!(url.scheme(), "https" | "http"));
         Ok(Self { text: text.to_owned(), host, loopback })
+    }
+}
+
+impl FromStr for RedirectUri {
+    type Err = InvalidRedirectUri;
+
+    fn from_str(text: &str) -> Result<Self, InvalidRedirectUri> {
+        Self::parse(text, |scheme| scheme.contains('.'))
     }
 }
 
@@ -220,6 +235,7 @@ mod tests {
             "https:app.example/cb",
             "https://",
             "http://localhost:99999/",
+            "https:///@app.example/cb",
             "http://[::1",
         ] {
             assert!(bad.parse::<RedirectUri>().is_err(), "{bad}");

@@ -1,1 +1,73 @@
-//! bundled server
+//! The bundled server: how a service embeds [`grantwell`], on axum.
+//!
+//! The library answers everything of the protocol. What is here is what a host owns:
+//!
+//! | | |
+//! |---|---|
+//! | `oauth` | the library's parts put together; the clock that purges its store |
+//! | `authorize` | the authorization endpoint and the consent page, where library and session meet |
+//! | `login`, `logout` | the pages around a session |
+//! | `api` | an API behind a bearer check |
+//! | `session`, `cookie`, `form` | who is logged in; what a form must carry |
+//! | `users`, `limiter` | passwords, and how often they may be guessed |
+//! | `config`, `site` | the file, and the URLs that follow from the issuer |
+//! | `pages`, `failure` | templates and the answers that go wrong |
+//! | `app`, `listen` | routes and sockets |
+
+mod api;
+mod app;
+mod authorize;
+mod config;
+mod cookie;
+mod failure;
+mod form;
+mod limiter;
+mod listen;
+mod login;
+mod logout;
+mod oauth;
+mod pages;
+mod session;
+mod site;
+mod users;
+
+use std::io;
+use std::net::SocketAddr;
+
+pub use config::{Config, ConfigError};
+pub use listen::Running;
+pub use site::InvalidIssuer;
+
+/// Why the server does not start. One line.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The issuer is not a URL that the server can live under.
+    #[error("issuer {0:?}: {1}")]
+    Issuer(String, #[source] InvalidIssuer),
+    /// The library refuses the configuration.
+    #[error(transparent)]
+    Build(#[from] grantwell::BuildError),
+}
+
+/// Starts a server in the current tokio runtime.
+///
+/// Without an issuer in `config` it is `http://localhost` with the port that is listened on.
+///
+/// # Errors
+/// [`StartError`]; then nothing keeps running.
+pub async fn start(config: Config) -> Result<Running, StartError> {
+    let listeners = listen::bind(config.listen).await?;
+    let issuer = config.issuer.clone().unwrap_or_else(|| listeners.default_issuer());
+    let site = site::Site::new(&issuer).map_err(|error| StartError::Issuer(issuer, error))?;
+    let app = app::App::new(config, site)?;
+    Ok(listeners.serve(app))
+}

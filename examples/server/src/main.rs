@@ -1,2 +1,100 @@
-//! The bundled server.
-fn main() {}
+//! The bundled server's command line.
+//!
+//! ```sh
+//! cargo run --release --example server
+//! ```
+
+use std::error::Error;
+use std::io::{self, IsTerminal as _};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+use grantwell_server::{Config, Running};
+use tracing_subscriber::EnvFilter;
+
+/// A complete OAuth 2.0 authorization server, with login and consent pages and a small API.
+#[derive(Parser)]
+#[command(name = "server", version)]
+struct Options {
+    /// The file with clients and users; there is a built-in one.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The one address to listen on, like 127.0.0.1:9000; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// The issuer identifier: the URL that clients reach this server by.
+    #[arg(long, value_name = "URL")]
+    issuer: Option<String>,
+    /// Where clients, codes and tokens are kept.
+    #[arg(long, value_enum, default_value_t = Store::Memory)]
+    store: Store,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Store {
+    /// In memory: everything is forgotten when the server stops.
+    Memory,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let colours = io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colours).init();
+    match run(Options::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(options: Options) -> Result<(), Box<dyn Error>> {
+    let Store::Memory = options.store;
+    let mut config = match &options.config {
+        Some(file) => Config::read(file)?,
+        None => Config::parse(Config::BUILT_IN)?,
+    };
+    config.listen = options.listen.or(config.listen);
+    config.issuer = options.issuer.or(config.issuer);
+    let running = grantwell_server::start(config).await?;
+    welcome(&running, options.config.is_none());
+    interrupted().await?;
+    running.stop().await;
+    Ok(())
+}
+
+fn welcome(running: &Running, is_built_in: bool) {
+    let addresses: Vec<String> = running.addresses().iter().map(ToString::to_string).collect();
+    println!("The authorization server {} listens on {}.", running.issuer(), addresses.join(" and "));
+    for (name, url) in running.endpoints() {
+        println!("  {name:<14} {url}");
+    }
+    if is_built_in {
+        let (user_id, password) = Config::BUILT_IN_USER;
+        println!("Start the client with: cargo run --release --example client");
+        println!("Then open http://localhost:8000/ and log in as {user_id} with the password {password}.");
+    }
+    println!("Ctrl-C stops the server.");
+}
+
+/// Waits for Ctrl-C, or for the signal by which a process manager stops it.
+#[cfg(unix)]
+async fn interrupted() -> io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let mut terminated = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+        _ = terminated.recv() => Ok(()),
+    }
+}
+
+/// Waits for Ctrl-C.
+#[cfg(not(unix))]
+async fn interrupted() -> io::Result<()> {
+    tokio::signal::ctrl_c().await
+}

@@ -1,0 +1,169 @@
+//! The configuration file: read as TOML, then checked entry by entry, so that an error names the entry.
+
+use std::collections::{BTreeMap, HashSet};
+use std::net::SocketAddr;
+use std::path::Path;
+
+use grantwell::Digest;
+use grantwell::model::{Client, ClientId, ClientMetadata, ClientPolicy, ClientSecret};
+use serde::Deserialize;
+use toml::Table;
+
+use crate::users::{User, Users};
+
+/// What the server is started with.
+pub struct Config {
+    /// The issuer; `None`: `http://localhost` and the port that is listened on.
+    pub issuer: Option<String>,
+    /// The one address to listen on; `None`: port 9000 of the loopback addresses.
+    pub listen: Option<SocketAddr>,
+    pub(crate) clients: Vec<Client>,
+    pub(crate) users: Users,
+    pub(crate) resource_servers: Vec<ClientId>,
+    /// What each scope means, in a sentence.
+    pub(crate) scopes: BTreeMap<String, String>,
+}
+
+/// What is wrong with the configuration, and where. One line.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(String);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    issuer: Option<String>,
+    listen: Option<SocketAddr>,
+    #[serde(default)]
+    resource_servers: Vec<String>,
+    #[serde(default)]
+    clients: Vec<Table>,
+    #[serde(default)]
+    users: Vec<Table>,
+    #[serde(default)]
+    scopes: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct ClientEntry {
+    client_id: String,
+    client_secret: Option<String>,
+    #[serde(default)]
+    policy: ClientPolicy,
+    #[serde(flatten)]
+    metadata: ClientMetadata,
+}
+
+impl Config {
+    /// The file that is used when there is no other.
+    pub const BUILT_IN: &str = include_str!("../default.toml");
+
+    /// The user of the built-in file, and the password.
+    pub const BUILT_IN_USER: (&str, &str) = ("id001", "mypassword");
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// It cannot be read, or see [`Self::parse`].
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let in_file = |error: &dyn std::fmt::Display| ConfigError(format!("{}: {error}", path.display()));
+        let text = std::fs::read_to_string(path).map_err(|error| in_file(&error))?;
+        Self::parse(&text).map_err(|error| in_file(&error))
+    }
+
+    /// Parses the text of a file. Plain passwords are hashed, which takes a moment for each.
+    ///
+    /// # Errors
+    /// The text is no TOML, or an entry contradicts itself or another one.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let file: File = toml::from_str(text).map_err(|error| syntax_error(text, &error))?;
+        let clients = entries("client", "client_id", file.clients, client)?;
+        let users = entries("user", "user_id", file.users, User::from_entry)?;
+        let resource_servers: Vec<ClientId> = file.resource_servers.iter().map(|id| id.as_str().into()).collect();
+        if let Some(id) = resource_servers.iter().find(|id| clients.iter().all(|client| client.id() != *id)) {
+            return Err(ConfigError(format!("resource_servers: there is no client {:?}", id.as_str())));
+        }
+        let users = Users::new(users);
+        Ok(Self { issuer: file.issuer, listen: file.listen, clients, users, resource_servers, scopes: file.scopes })
+    }
+}
+
+/// Parses each of `tables`, and tells which one an error is about. Their `key`s are distinct.
+fn entries<T>(
+    kind: &str,
+    key: &str,
+    tables: Vec<Table>,
+    parse: impl Fn(Table) -> Result<T, String>,
+) -> Result<Vec<T>, ConfigError> {
+    let mut seen = HashSet::new();
+    let parse_entry = |(index, table): (usize, Table)| {
+        let name = match table.get(key).and_then(|id| id.as_str()) {
+            Some(id) => format!("{kind} {id:?}"),
+            None => format!("{kind} number {}", index + 1),
+        };
+        if !seen.insert(name.clone()) {
+            return Err(ConfigError(format!("{name} is there twice")));
+        }
+        parse(table).map_err(|error| ConfigError(format!("{name}: {error}")))
+    };
+    tables.into_iter().enumerate().map(parse_entry).collect()
+}
+
+fn client(table: Table) -> Result<Client, String> {
+    let ClientEntry { client_id, client_secret, policy, metadata } =
+        table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
+    let secret = client_secret.map(|secret| ClientSecret::Digest(Digest::of(&secret)));
+    Client::new(client_id.as_str().into(), secret, metadata)
+        .and_then(|client| client.with_policy(policy))
+        .map_err(|error| error.to_string())
+}
+
+fn syntax_error(text: &str, error: &toml::de::Error) -> ConfigError {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let message = error.message().replace('\n', "; ");
+    match before {
+        Some(before) => ConfigError(format!("line {}: {message}", before.matches('\n').count() + 1)),
+        None => ConfigError(message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> String {
+        Config::parse(text).err().expect("an error").to_string()
+    }
+
+    #[test]
+    fn the_built_in_file_is_right() {
+        let config = Config::parse(Config::BUILT_IN).unwrap();
+        assert!(config.issuer.is_none() && config.listen.is_none());
+        assert_eq!(config.clients[0].metadata().client_name.as_deref(), Some("Example client"));
+        assert!(!config.clients[0].policy().require_pkce);
+    }
+
+    #[test]
+    fn an_error_says_where_and_why_in_one_line() {
+        for (text, expected) in [
+            ("a", "line 1: "),
+            ("\nlisten = 1", "line 2: "),
+            ("color = 1", "unknown field `color`"),
+            ("resource_servers = ['rs']", "resource_servers: there is no client \"rs\""),
+            ("[[clients]]", "client number 1: missing field `client_id`"),
+            ("[[clients]]\nclient_id = 'c'", "client \"c\": token_endpoint_auth_method needs a secret"),
+            ("[[clients]]\nclient_id = 'c'\npolicy = { pkce = true }", "client \"c\": unknown field `pkce`"),
+            ("[[clients]]\nclient_id = 'c'\nredirect_uris = ['x']", "client \"c\": "),
+            ("[[users]]\nuser_id = 'u'", "user \"u\": "),
+            ("[[users]]\nuser_id = 'u'\npassword = 'p'\npassword_hash = 'h'", "user \"u\": "),
+            ("[[users]]\nuser_id = 'u'\npassword_hash = '$2b$12$x'", "user \"u\": password_hash: "),
+        ] {
+            let error = error(text);
+            assert!(error.contains(expected), "{error}");
+            assert!(!error.contains('\n'), "{error}");
+        }
+        let client =
+            "[[clients]]\nclient_id = 'c'\ntoken_endpoint_auth_method = 'none'\nredirect_uris = ['https://c/']\n";
+        assert_eq!(error(&client.repeat(2)), "client \"c\" is there twice");
+    }
+}

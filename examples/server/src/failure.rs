@@ -1,0 +1,55 @@
+//! What can go wrong on the server's own pages. The library's errors are its own.
+
+use axum::Extension;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+
+/// Why there is no page; it is made into one on the way out, by `app::finish`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Failure {
+    NotFound,
+    /// The form is not well-formed.
+    Malformed,
+    TooLarge,
+    /// The form does not come from a page of this server in the same browser.
+    Forged,
+    /// The server itself is at fault.
+    Internal,
+}
+
+impl Failure {
+    pub(crate) const fn title(self) -> &'static str {
+        match self {
+            Self::NotFound => "There is no such page",
+            Self::Malformed | Self::TooLarge => "This request cannot be completed",
+            Self::Forged => "This page can no longer be used",
+            Self::Internal => "Something went wrong here",
+        }
+    }
+
+    pub(crate) const fn message(self) -> &'static str {
+        match self {
+            Self::NotFound => "Check the address.",
+            Self::Malformed => "The form is not well-formed.",
+            Self::TooLarge => "The form is too large.",
+            Self::Forged => "Go back, load the page again and send the form from there. Cookies must be allowed.",
+            Self::Internal => "Try again later.",
+        }
+    }
+
+    pub(crate) const fn status(self) -> StatusCode {
+        match self {
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Malformed => StatusCode::BAD_REQUEST,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Forged => StatusCode::FORBIDDEN,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        (self.status(), Extension(self)).into_response()
+    }
+}

@@ -1,0 +1,91 @@
+//! Where the server lives: everything that follows from the issuer, and from nothing a request says.
+
+use url::{Origin, Url};
+
+/// The issuer's URL, taken apart.
+pub(crate) struct Site {
+    pub(crate) issuer: String,
+    /// The issuer's path, without a slash at its end: what every path of the server begins with.
+    pub(crate) base: String,
+    /// The home page's path.
+    pub(crate) home: String,
+    origin: Origin,
+    url: Url,
+}
+
+/// Why no server can live under an issuer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidIssuer {
+    /// It is no absolute URL.
+    #[error("not a URL: {0}")]
+    Url(url::ParseError),
+    /// Its path has other characters than letters, digits and `-._~`.
+    #[error("the path may have letters, digits and -._~ only")]
+    Path,
+}
+
+impl Site {
+    pub(crate) fn new(issuer: &str) -> Result<Self, InvalidIssuer> {
+        let url = Url::parse(issuer).map_err(InvalidIssuer::Url)?;
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte);
+        let base = url.path().trim_end_matches('/');
+        if !base.bytes().all(is_plain) || base.contains("//") {
+            return Err(InvalidIssuer::Path);
+        }
+        let (base, home) = (base.to_owned(), format!("{base}/"));
+        Ok(Self { issuer: issuer.to_owned(), base, home, origin: url.origin(), url })
+    }
+
+    pub(crate) fn is_https(&self) -> bool {
+        self.url.scheme() == "https"
+    }
+
+    /// The path of the metadata, which is at the origin's root (RFC 8414 section 3.1).
+    pub(crate) fn metadata_path(&self) -> String {
+        format!("/.well-known/oauth-authorization-server{}", self.base)
+    }
+
+    pub(crate) fn metadata_url(&self) -> String {
+        self.origin.ascii_serialization() + &self.metadata_path()
+    }
+
+    /// `next`, if it is a path of this origin however a browser reads it, else the home page.
+    pub(crate) fn local_path<'a>(&'a self, next: &'a str) -> &'a str {
+        let is_visible = next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+        let is_path = next.starts_with('/') && !next.starts_with("//");
+        let stays = || self.url.join(next).is_ok_and(|url| url.origin() == self.origin);
+        if is_visible && is_path && stays() { next } else { &self.home }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_of_another_origin_leads_home() {
+        let site = Site::new("https://as.example").unwrap();
+        for path in ["/", "/authorize?a=b%20c&d=//e", "/a//b", "/%5cevil"] {
+            assert_eq!(site.local_path(path), path);
+        }
+        let evil = ["", "x", "//evil", "/\\evil", "\\\\evil", "/\t/evil", "/\r/evil", "/\n", "/ x", "/é", "/\0"];
+        for path in evil.into_iter().chain(["http:evil", "https:///evil", "https://as.example/", "javascript:1", "?a"])
+        {
+            assert_eq!(site.local_path(path), "/", "{path:?}");
+        }
+    }
+
+    #[test]
+    fn the_base_is_the_path() {
+        for (issuer, base, home) in
+            [("https://a", "", "/"), ("https://a/", "", "/"), ("https://a/b/c/", "/b/c", "/b/c/")]
+        {
+            let site = Site::new(issuer).unwrap();
+            assert_eq!((site.base.as_str(), site.home.as_str()), (base, home));
+        }
+        for issuer in ["a", "https://a/{b}", "https://a/b//c", "https://a/:b"] {
+            assert!(Site::new(issuer).is_err(), "{issuer}");
+        }
+    }
+}
