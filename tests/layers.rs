@@ -92,3 +92,16 @@ fn the_map_of_the_readme_names_files_that_exist() {
         }
     }
 }
+
+#[test]
+fn every_security_case_names_tests_that_exist() {
+    let table = fs::read_to_string("tests/security-cases.md").unwrap();
+    let named: Vec<&str> = table.split('`').skip(1).step_by(2).filter(|name| name.contains("::")).collect();
+    assert!(named.len() > 60, "{} tests are named", named.len());
+    for name in named {
+        let (file, test) = name.split_once("::").unwrap();
+        let places = ["tests", "examples/server/tests", "src/model"].map(|folder| format!("{folder}/{file}.rs"));
+        let exists = |path: &String| fs::read_to_string(path).is_ok_and(|text| text.contains(&format!("fn {test}()")));
+        assert!(places.iter().any(exists), "{name} does not exist");
+    }
+}

@@ -95,7 +95,7 @@ class Visitor {
   async expectConsentPage() {
     assert.equal(new URL(this.page.url()).origin, SERVER);
     assert.notEqual((await this.page.locator('h1 bdi').textContent()).trim(), '', 'the client is named');
-    assert.ok(await this.page.locator('input[name=scope][value=profile]').isChecked(), 'profile is offered');
+    await this.expectText('profile');
     await this.expectText(new URL(CLIENT).hostname);
     await this.expectGuardedPage();
 
