@@ -197,15 +197,15 @@ impl<S> Builder<S> {
     pub fn build(self) -> Result<AuthorizationServer, BuildError> {
         self.check()?;
         let extensions: Arc<[Box<dyn Extension>]> = self.extensions.into();
+        let issuer = Arc::new(Issuer::new(self.token_format, extensions.clone()));
         let authenticator = Authenticator::new(self.client_authentications);
         unique("client authentication methods", authenticator.methods().iter().map(|own| own.as_str().to_owned()))?;
         let mut endpoints = self.endpoints;
         if !self.token_grants.is_empty() {
-            let issuer = Issuer::new(self.token_format, extensions.clone());
-            endpoints.insert(0, Box::new(TokenEndpoint { grants: self.token_grants, issuer }));
+            endpoints.insert(0, Box::new(TokenEndpoint { grants: self.token_grants, issuer: issuer.clone() }));
         }
         check_paths(&self.context.config, &endpoints, !self.response_types.is_empty())?;
-        let authorization = AuthorizationEndpoint { response_types: self.response_types, extensions };
+        let authorization = AuthorizationEndpoint { response_types: self.response_types, extensions, issuer };
         let metadata = metadata(&self.context.config, &authenticator, &authorization, &endpoints)?;
         let context = self.context;
         Ok(AuthorizationServer(Arc::new(Inner { context, authenticator, authorization, endpoints, metadata })))
@@ -292,6 +292,12 @@ fn metadata(
     let methods = authenticator.methods();
     for endpoint in endpoints {
         endpoint.metadata(config.url(endpoint.path()), &methods, &mut metadata);
+    }
+    for response_type in &authorization.response_types {
+        let grant_types = &mut metadata.grant_types_supported;
+        if !grant_types.iter().any(|own| own == response_type.grant_type()) {
+            grant_types.push(response_type.grant_type().to_owned());
+        }
     }
     authenticator.metadata(&mut metadata);
     authorization.extensions.iter().for_each(|extension| extension.metadata(&mut metadata));

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -14,7 +16,7 @@ use crate::wire::json;
 /// The token endpoint (RFC 6749 section 3.2).
 pub(crate) struct TokenEndpoint {
     pub(crate) grants: Vec<Box<dyn TokenGrant>>,
-    pub(crate) issuer: Issuer,
+    pub(crate) issuer: Arc<Issuer>,
 }
 
 #[async_trait]
@@ -25,7 +27,7 @@ impl EndpointHandler for TokenEndpoint {
 
     fn metadata(&self, url: String, methods: &[AuthMethod], metadata: &mut Metadata) {
         metadata.token_endpoint = Some(url);
-        metadata.grant_types_supported = self.grants.iter().map(|grant| grant.grant_type().to_owned()).collect();
+        metadata.grant_types_supported.extend(self.grants.iter().map(|grant| grant.grant_type().to_owned()));
         self.grants.iter().for_each(|grant| grant.metadata(metadata));
         metadata.token_endpoint_auth_methods_supported = methods.iter().map(|m| m.as_str().to_owned()).collect();
     }

@@ -61,6 +61,10 @@ impl Extension for Pkce {
     }
 
     async fn authorize(&self, _: &Context, params: &Params, client: &Client) -> Result<Option<Value>, Error> {
+        let issues_code = params.get("response_type").unwrap_or_default().split(' ').any(|name| name == "code");
+        if !issues_code {
+            return Ok(None);
+        }
         let method = params.get("code_challenge_method");
         let Some(challenge) = params.get("code_challenge") else {
             return match method {

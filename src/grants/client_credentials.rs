@@ -2,12 +2,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{BoundGrant, Grant, TokenGrant};
+use super::{BoundGrant, Grant, SaveToken, TokenGrant};
 use crate::config::Config;
 use crate::context::{Abilities, Context};
 use crate::error::{Error, ErrorCode};
-use crate::issue::{Approved, Commit, TokenRequest, TokenResponse};
-use crate::model::Issued;
+use crate::issue::{Approved, TokenRequest};
 use crate::storage::TokenStore;
 
 /// The client credentials grant (RFC 6749 section 4.4): a client acts for itself. Needs [`TokenStore`].
@@ -44,17 +43,6 @@ impl TokenGrant for ActForItself {
             return Err(Error::new(ErrorCode::UnauthorizedClient, "only for clients that authenticate"));
         }
         let scope = request.scope_within(&request.client.metadata().scope)?;
-        Ok(Approved::for_itself(scope, Box::new(Save { tokens: self.tokens.clone() })))
-    }
-}
-
-struct Save {
-    tokens: Arc<dyn TokenStore>,
-}
-
-#[async_trait]
-impl Commit for Save {
-    async fn commit(self: Box<Self>, _: &Context, issued: &mut Issued, _: &mut TokenResponse) -> Result<(), Error> {
-        Ok(self.tokens.save_token(issued).await?)
+        Ok(Approved::for_itself(scope, Box::new(SaveToken(self.tokens.clone()))))
     }
 }

@@ -2,6 +2,7 @@
 
 mod authorization_code;
 mod client_credentials;
+pub mod legacy;
 mod refresh_token;
 
 use std::sync::Arc;
@@ -16,9 +17,10 @@ use crate::authorization_request::AuthorizationRequest;
 use crate::config::Config;
 use crate::context::{Abilities, Context};
 use crate::error::Error;
-use crate::issue::{Approved, TokenRequest};
+use crate::issue::{Approved, Commit, Issuer, TokenRequest, TokenResponse};
 use crate::metadata::Metadata;
-use crate::model::Authorization;
+use crate::model::{Authorization, Issued};
+use crate::storage::TokenStore;
 use crate::ticket::Seed;
 use crate::wire::ResponseMode;
 
@@ -78,7 +80,6 @@ pub trait ResponseType: Send + Sync + 'static {
 }
 
 /// An approval, before anything of it is saved.
-#[derive(Debug)]
 pub struct Approval<'a> {
     /// What was asked.
     pub request: &'a AuthorizationRequest,
@@ -86,6 +87,8 @@ pub struct Approval<'a> {
     pub authorization: Authorization,
     /// What codes are derived from.
     pub seed: &'a Seed,
+    /// What mints tokens, where the response carries one.
+    pub issuer: &'a Issuer,
     /// Until when the same approval could be sent again.
     pub repeatable_until: crate::clock::Timestamp,
 }
@@ -96,4 +99,14 @@ pub enum Responded {
     Parameters(Vec<(&'static str, String)>),
     /// The same approval was sent before, and its answer has been used.
     AlreadyUsed,
+}
+
+/// The commit of a grant that consumes nothing.
+pub(crate) struct SaveToken<S: ?Sized>(pub(crate) Arc<S>);
+
+#[async_trait]
+impl<S: TokenStore + ?Sized> Commit for SaveToken<S> {
+    async fn commit(self: Box<Self>, _: &Context, issued: &mut Issued, _: &mut TokenResponse) -> Result<(), Error> {
+        Ok(self.0.save_token(issued).await?)
+    }
 }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{BoundGrant, Grant, TokenGrant};
+use super::{BoundGrant, Grant, SaveToken, TokenGrant};
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::context::{Abilities, Context};
@@ -159,8 +159,9 @@ impl Refresh {
             return Ok((RefreshTokenAnswer::Given(Some(next), token), Box::new(Rotate { tokens, use_ })));
         }
         if use_.repeats(&family) {
+            // Within the grace: the same successor again, and a new access token.
             let token = current(&context.keys, &family).ok_or_else(refused)?;
-            return Ok((RefreshTokenAnswer::Given(None, token), Box::new(Repeat { tokens })));
+            return Ok((RefreshTokenAnswer::Given(None, token), Box::new(SaveToken(tokens))));
         }
         if use_.generation > family.generation || use_.is_in_window(&family) {
             return Err(refused());
@@ -194,18 +195,6 @@ impl Commit for Rotate {
             // Losing a race is no reuse: it revokes nothing.
             Rotated::Lost(_) => Err(refused()),
         }
-    }
-}
-
-/// The token before the current one, within the grace: the same successor again, and a new access token.
-struct Repeat {
-    tokens: Arc<dyn RefreshTokenStore>,
-}
-
-#[async_trait]
-impl Commit for Repeat {
-    async fn commit(self: Box<Self>, _: &Context, issued: &mut Issued, _: &mut TokenResponse) -> Result<(), Error> {
-        Ok(self.tokens.save_token(issued).await?)
     }
 }
 

@@ -109,7 +109,7 @@ fn expose_some<S: serde::Serializer>(secret: &Option<Secret>, serializer: S) -> 
 }
 
 /// Turns what a grant approved into tokens.
-pub(crate) struct Issuer {
+pub struct Issuer {
     format: Box<dyn TokenFormat>,
     extensions: Arc<[Box<dyn Extension>]>,
 }
@@ -143,6 +143,23 @@ impl Issuer {
             authorization: issued.access_token.authorization,
             scope: &issued.access_token.scope,
         });
+        Ok(answer)
+    }
+
+    /// Mints and commits what was approved at the authorization endpoint, where no extension has a token request to
+    /// check.
+    ///
+    /// # Errors
+    /// What the token format or the commit says.
+    pub async fn issue_directly(
+        &self,
+        context: &Context,
+        client: &Client,
+        mut approved: Approved,
+        now: Timestamp,
+    ) -> Result<TokenResponse, Error> {
+        let (mut issued, mut answer) = self.mint(context, client, &mut approved, now).await?;
+        approved.commit.commit(context, &mut issued, &mut answer).await?;
         Ok(answer)
     }
 
@@ -207,6 +224,15 @@ fn first_refresh_token(
     let token = family.as_ref().and_then(|family| refresh_token::current(&context.keys, family));
     let token = token.ok_or(Error::new(ErrorCode::ServerError, "no refresh token can be made"))?;
     Ok((family, Some(token)))
+}
+
+/// When everything under an authorization given at `now` has ended at the latest.
+pub(crate) fn authorization_end(context: &Context, client: &Client, now: Timestamp) -> Timestamp {
+    let (policy, lifetimes) = (client.policy(), context.config.lifetimes);
+    let code = policy.authorization_code_lifetime.unwrap_or(lifetimes.authorization_code);
+    let access = policy.access_token_lifetime.unwrap_or(lifetimes.access_token);
+    let refresh = refresh_policy(context, client).map_or(0, |policy| policy.absolute_lifetime);
+    now.plus(code).plus(access.max(refresh))
 }
 
 /// The policy for the client's refresh tokens; `None` when it gets none.

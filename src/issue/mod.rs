@@ -6,7 +6,6 @@ mod opaque;
 pub(crate) mod refresh_token;
 
 pub use extension::{Extension, TokenRequest};
-pub(crate) use issuer::Issuer;
-pub(crate) use issuer::refresh_policy;
-pub use issuer::{Approved, Commit, RefreshTokenAnswer, TokenResponse};
+pub use issuer::{Approved, Commit, Issuer, RefreshTokenAnswer, TokenResponse};
+pub(crate) use issuer::{authorization_end, refresh_policy};
 pub use opaque::{Claims, Opaque, TokenFormat};

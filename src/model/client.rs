@@ -179,8 +179,8 @@ impl Client {
             Some("token_endpoint_auth_method is none, but there is a secret")
         } else if needs_secret && secret.is_none() {
             Some("token_endpoint_auth_method needs a secret, but there is none")
-        } else if has("authorization_code") && metadata.redirect_uris.is_empty() {
-            Some("grant_types has authorization_code, but redirect_uris is empty")
+        } else if (has("authorization_code") || has("implicit")) && metadata.redirect_uris.is_empty() {
+            Some("grant_types has a grant that redirects, but redirect_uris is empty")
         } else if is_public && has("client_credentials") {
             Some("client_credentials is for clients that authenticate (RFC 6749 section 4.4)")
         } else {

@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorCode};
 use crate::events::Event;
 use crate::grants::Responded;
 use crate::interaction::{Login, PendingConsent};
-use crate::issue::refresh_policy;
+use crate::issue::authorization_end;
 use crate::model::{Authorization, Consent, Scope};
 use crate::secret::{Digest, Secret};
 use crate::ticket::{ConsentTicket, Sealed, Seed, request_digest};
@@ -76,15 +76,11 @@ impl AtConsent<'_> {
 
     /// The authorization that an approval of `scope` makes.
     pub(super) fn authorization(&self, scope: Scope, seed: &Seed) -> Authorization {
-        let (request, config) = (self.request, &self.context.config);
+        let request = self.request;
         let client = &request.target.client;
-        let policy = client.policy();
-        let code = policy.authorization_code_lifetime.unwrap_or(config.lifetimes.authorization_code);
-        let access = policy.access_token_lifetime.unwrap_or(config.lifetimes.access_token);
-        let refresh = refresh_policy(self.context, client).map_or(0, |policy| policy.absolute_lifetime);
         Authorization {
             id: seed.authorization_id(),
-            issuer: config.issuer.clone(),
+            issuer: self.context.config.issuer.clone(),
             client_id: client.id().clone(),
             subject: self.login.subject.clone(),
             scope,
@@ -94,7 +90,7 @@ impl AtConsent<'_> {
             acr: self.login.acr.clone(),
             amr: self.login.amr.clone(),
             created_at: request.received_at,
-            expires_at: request.received_at.plus(code).plus(access.max(refresh)),
+            expires_at: authorization_end(self.context, client, request.received_at),
         }
     }
 

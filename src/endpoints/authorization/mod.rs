@@ -20,7 +20,7 @@ use crate::error::{Error, ErrorCode};
 use crate::events::Event;
 use crate::grants::{Approval, Responded, ResponseType};
 use crate::interaction::{Authorize, Decision, Login};
-use crate::issue::Extension;
+use crate::issue::{Extension, Issuer};
 use crate::model::Scope;
 use crate::ticket::{ConsentTicket, LoginTicket, Sealed, Seed};
 use crate::wire::{error_page, see_other};
@@ -31,6 +31,7 @@ const LOGIN_TICKET: &str = "login_ticket";
 pub(crate) struct AuthorizationEndpoint {
     pub(crate) response_types: Vec<Box<dyn ResponseType>>,
     pub(crate) extensions: Arc<[Box<dyn Extension>]>,
+    pub(crate) issuer: Arc<Issuer>,
 }
 
 impl AuthorizationEndpoint {
@@ -159,7 +160,7 @@ impl AuthorizationEndpoint {
         let response_type = self.response_type(&at.request.response_type);
         let response_type = response_type.ok_or(Error::new(ErrorCode::UnsupportedResponseType, "not offered"))?;
         let authorization = at.authorization(scope, seed);
-        let approval = Approval { request: at.request, authorization, seed, repeatable_until };
+        let approval = Approval { request: at.request, authorization, seed, issuer: &self.issuer, repeatable_until };
         response_type.respond(at.context, &approval).await
     }
 

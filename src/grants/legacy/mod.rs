@@ -1,0 +1,8 @@
+//! Grants that RFC 9700 forbids (sections 2.1.2 and 2.4), for clients that cannot be changed. Each has to be registered
+//! by name, and a client has to have its grant type; let no new client have it.
+
+mod implicit;
+mod password;
+
+pub use implicit::Implicit;
+pub use password::{Password, PasswordVerifier};
