@@ -61,7 +61,9 @@ cargo fmt --all --check
 
 step "clippy"
 cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
+# Each feature alone.
 cargo clippy -p grantwell --no-default-features --locked -- -D warnings
+cargo clippy -p grantwell --no-default-features --features tower --locked -- -D warnings
 
 step "docs"
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps --locked
