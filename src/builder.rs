@@ -120,6 +120,26 @@ impl<S> Builder<S> {
         self
     }
 
+    /// Lets the server revoke: what a replayed code bought (RFC 6749 section 4.1.2), and what
+    /// [`AuthorizationServer::revoke_authorizations`] selects. The `refresh_token` grant and the revocation endpoint bring
+    /// this with them.
+    pub fn with_revocation(mut self) -> Self
+    where
+        S: RevocationStore,
+    {
+        self.context.abilities.revocation = Some(self.store.clone());
+        self
+    }
+
+    /// Remembers consent in the store, so that the same request is not asked twice.
+    pub fn remember_consent(mut self) -> Self
+    where
+        S: ConsentStore,
+    {
+        self.context.abilities.consents = Some(self.store.clone());
+        self
+    }
+
     /// The keys that seal tickets and authenticate refresh tokens: the current one, and those that still open what
     /// they sealed. The same on every replica: one that does not know a key refuses what was made with it, so a new key
     /// goes to all replicas as a previous one first. Dropping a key ends the refresh tokens last made with it, and
@@ -231,24 +251,6 @@ impl<S> Builder<S> {
         }
         unique("grants", self.token_grants.iter().map(|grant| grant.grant_type().to_owned()))?;
         unique("response types", self.response_types.iter().map(|own| own.response_type().to_owned()))
-    }
-}
-
-impl<S: RevocationStore> Builder<S> {
-    /// Lets the server revoke: what a replayed code bought (RFC 6749 section 4.1.2), and what
-    /// [`AuthorizationServer::revoke_authorizations`] selects. The `refresh_token` grant and the revocation endpoint bring
-    /// this with them.
-    pub fn with_revocation(mut self) -> Self {
-        self.context.abilities.revocation = Some(self.store.clone());
-        self
-    }
-}
-
-impl<S: ConsentStore> Builder<S> {
-    /// Remembers consent in the store, so that the same request is not asked twice.
-    pub fn remember_consent(mut self) -> Self {
-        self.context.abilities.consents = Some(self.store.clone());
-        self
     }
 }
 

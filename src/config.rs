@@ -72,10 +72,11 @@ impl Config {
         let Lifetimes { authorization_code, access_token, ticket } = self.lifetimes;
         if !is_endpoint_url(self.issuer.as_str()) || !is_endpoint_url(&self.base_url) {
             Some(
-                "the issuer must be an https URL (http on a loopback host) without query and fragment (RFC 8414 section 2)",
+                "the issuer and the base URL must be https URLs (http on a loopback host) in their normal form, without \
+                 query and fragment (RFC 8414 section 2)",
             )
-        } else if !self.authorization_path.starts_with('/') {
-            Some("the authorization endpoint's path must begin with a slash")
+        } else if !is_path(&self.authorization_path) {
+            Some("the authorization endpoint's path must begin with a slash and be nothing but a path")
         } else if !(1..=600).contains(&authorization_code) {
             Some("an authorization code lives 1 to 600 seconds (RFC 6749 section 4.1.2)")
         } else if access_token == 0 || ticket == 0 {

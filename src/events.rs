@@ -3,6 +3,8 @@
 use std::fmt::Debug;
 use std::net::IpAddr;
 
+use http::StatusCode;
+
 use crate::error::{Error, ErrorCode};
 use crate::model::{AuthorizationId, ClientId, Scope, Subject};
 use crate::storage::Selector;
@@ -89,7 +91,9 @@ pub trait EventSink: Send + Sync + 'static {
 pub(crate) fn trace(event: &Event<'_>) {
     match event {
         Event::Refused { endpoint, client_id, error, address } => {
-            let client_id = client_id.map(|id| id.as_str());
+            // What an unproven client calls itself may be a secret in the wrong field.
+            let is_proven = !matches!(error.status(), StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS);
+            let client_id = client_id.filter(|_| is_proven).map(|id| id.as_str());
             let cause = std::error::Error::source(error).map(ToString::to_string);
             if matches!(error.code(), ErrorCode::ServerError | ErrorCode::TemporarilyUnavailable) && cause.is_some() {
                 tracing::error!(endpoint, client_id, %error, cause, ?address, "failed");

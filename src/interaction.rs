@@ -66,6 +66,7 @@ impl fmt::Debug for Authorize {
 #[derive(Clone)]
 pub struct PendingLogin {
     pub(crate) client: Arc<Client>,
+    pub(crate) request_url: String,
     pub(crate) resume_url: String,
     pub(crate) prompts: Vec<Prompt>,
     pub(crate) login_hint: Option<String>,
@@ -81,6 +82,11 @@ impl PendingLogin {
     /// Where the user comes back to: the same request, as a path with a query on the origin of the server's base URL.
     pub fn resume_url(&self) -> &str {
         &self.resume_url
+    }
+
+    /// The request itself, as a GET: for a POST that came without the host's cookie (`SameSite`), to look again with it.
+    pub fn request_url(&self) -> &str {
+        &self.request_url
     }
 
     /// Who asks.

@@ -40,7 +40,13 @@ impl ClientAuthentication for ByCertificate {
         metadata.other.insert("tls_client_certificate_bound_access_tokens".to_owned(), json!(false));
     }
 
-    async fn verify(&self, _: &Context, client: Option<&Client>, _: &Credentials) -> Result<bool, Error> {
+    async fn verify(
+        &self,
+        _: &Context,
+        _: &Unauthenticated<'_>,
+        client: Option<&Client>,
+        _: &Credentials,
+    ) -> Result<bool, Error> {
         Ok(client.is_some())
     }
 }

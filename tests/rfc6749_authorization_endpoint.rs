@@ -5,7 +5,7 @@ mod common;
 
 use bytes::Bytes;
 use common::*;
-use grantwell::model::{AuthMethod, ClientMetadata};
+use grantwell::model::{AuthMethod, Client, ClientMetadata};
 use grantwell::{Authorize, Decision};
 use http::header::{ALLOW, CONTENT_TYPE, LOCATION, ORIGIN};
 use http::{Method, Request, Response, StatusCode};
@@ -203,6 +203,12 @@ async fn the_response_type_is_one_that_is_offered() {
 async fn a_client_uses_what_it_is_registered_for() {
     let fixture = Fixture::new();
     let no_response_type = ClientMetadata { response_types: Vec::new(), ..with_uris(&[CALLBACK]) };
+    assert!(
+        Client::new("sec2".into(), Some(secret("sec2")), no_response_type.clone()).is_err(),
+        "RFC 7591 section 2.1"
+    );
+    let grant_types = vec!["refresh_token".to_owned()];
+    let no_response_type = ClientMetadata { grant_types, ..no_response_type };
     let no_grant = ClientMetadata { grant_types: vec!["refresh_token".to_owned()], ..with_uris(&[CALLBACK]) };
     for metadata in [no_response_type, no_grant] {
         fixture.store.insert_client(confidential("sec2", metadata));

@@ -268,7 +268,13 @@ impl ClientAuthentication for OwnBasic {
         Ok(None)
     }
 
-    async fn verify(&self, _: &Context, _: Option<&Client>, _: &Credentials) -> Result<bool, Error> {
+    async fn verify(
+        &self,
+        _: &Context,
+        _: &Unauthenticated<'_>,
+        _: Option<&Client>,
+        _: &Credentials,
+    ) -> Result<bool, Error> {
         Ok(false)
     }
 }

@@ -56,7 +56,13 @@ pub trait ClientAuthentication: Send + Sync + 'static {
 
     /// Whether the credentials are the client's. Called with `None` when there is no such client, or none of this
     /// method: spend the same time on it, and answer `false`.
-    async fn verify(&self, context: &Context, client: Option<&Client>, presented: &Credentials) -> Result<bool, Error>;
+    async fn verify(
+        &self,
+        context: &Context,
+        request: &Unauthenticated<'_>,
+        client: Option<&Client>,
+        presented: &Credentials,
+    ) -> Result<bool, Error>;
 }
 
 /// The methods a server accepts, tried on each request.
@@ -127,8 +133,8 @@ impl Presented<'_> {
     /// # Errors
     /// `invalid_client`, the same for an unknown client, another method and a wrong secret; a store's fault; 429 from
     /// the rate limiter.
-    pub(crate) async fn verify(&self, context: &Context, address: Option<IpAddr>) -> Result<Arc<Client>, Error> {
-        let attempt = Attempt::ClientSecret { client_id: self.client_id(), address };
+    pub(crate) async fn verify(&self, context: &Context, request: &Unauthenticated<'_>) -> Result<Arc<Client>, Error> {
+        let attempt = Attempt::ClientSecret { client_id: self.client_id(), address: address(request.request) };
         // A public client has nothing that could be guessed.
         let limiter = context.rate_limiter.as_ref().filter(|_| self.credentials.proof.is_some());
         if let Some(limiter) = limiter {
@@ -137,7 +143,7 @@ impl Presented<'_> {
         let client = context.client(self.client_id()).await?;
         let method = self.method.method();
         let registered = client.filter(|client| client.metadata().token_endpoint_auth_method == method);
-        let is_right = self.method.verify(context, registered.as_deref(), &self.credentials).await?;
+        let is_right = self.method.verify(context, request, registered.as_deref(), &self.credentials).await?;
         match (registered.filter(|_| is_right), limiter) {
             (Some(client), None) => Ok(client),
             (Some(client), Some(limiter)) => {

@@ -24,7 +24,13 @@ impl ClientAuthentication for PublicClient {
         Ok(client_id.map(|client_id| Credentials { client_id: ClientId::from(client_id), proof: None }))
     }
 
-    async fn verify(&self, _: &Context, client: Option<&Client>, _: &Credentials) -> Result<bool, Error> {
+    async fn verify(
+        &self,
+        _: &Context,
+        _: &Unauthenticated<'_>,
+        client: Option<&Client>,
+        _: &Credentials,
+    ) -> Result<bool, Error> {
         Ok(client.is_some())
     }
 }

@@ -26,7 +26,13 @@ impl ClientAuthentication for ClientSecretBasic {
         Ok(presented.map(|(id, secret)| Credentials { client_id: ClientId::new(id), proof: Some(secret) }))
     }
 
-    async fn verify(&self, context: &Context, client: Option<&Client>, presented: &Credentials) -> Result<bool, Error> {
+    async fn verify(
+        &self,
+        context: &Context,
+        _: &Unauthenticated<'_>,
+        client: Option<&Client>,
+        presented: &Credentials,
+    ) -> Result<bool, Error> {
         verify_secret(context, client, presented).await
     }
 }
@@ -44,7 +50,13 @@ impl ClientAuthentication for ClientSecretPost {
         Ok(Some(Credentials { client_id: ClientId::from(client_id), proof: Some(Secret::new(secret)) }))
     }
 
-    async fn verify(&self, context: &Context, client: Option<&Client>, presented: &Credentials) -> Result<bool, Error> {
+    async fn verify(
+        &self,
+        context: &Context,
+        _: &Unauthenticated<'_>,
+        client: Option<&Client>,
+        presented: &Credentials,
+    ) -> Result<bool, Error> {
         verify_secret(context, client, presented).await
     }
 }

@@ -15,7 +15,7 @@ pub use introspection::Introspection;
 pub use revocation::Revocation;
 pub(crate) use token::TokenEndpoint;
 
-use crate::client_auth::{Authenticator, Unauthenticated, address};
+use crate::client_auth::{Authenticator, Unauthenticated};
 use crate::context::{Abilities, Context};
 use crate::error::Error;
 use crate::metadata::Metadata;
@@ -24,9 +24,9 @@ use crate::wire::{Params, form};
 
 /// An endpoint as the host configures it; registering it binds it to the store `S`.
 #[diagnostic::on_unimplemented(
-    message = "the endpoint `{Self}` cannot use the store `{S}`",
-    label = "this endpoint needs a storage trait that `{S}` does not implement",
-    note = "each endpoint's documentation names the storage traits it needs"
+    message = "`{Self}` is not an endpoint over the store `{S}`",
+    label = "neither an endpoint of `grantwell` nor one of your own",
+    note = "`examples/own_endpoint.rs` shows how to write an endpoint"
 )]
 pub trait Endpoint<S> {
     /// Makes the endpoint ready to serve; it may add to what other parts may use.
@@ -82,7 +82,7 @@ impl<'a> Call<'a> {
         let request = Unauthenticated { request: self.request, params: &params };
         let presented = self.authenticator.presented(&request)?;
         let _ = self.claimed.set(presented.client_id().clone());
-        let client = presented.verify(self.context, address(self.request)).await?;
+        let client = presented.verify(self.context, &request).await?;
         Ok((client, params))
     }
 

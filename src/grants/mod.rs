@@ -26,9 +26,9 @@ use crate::wire::ResponseMode;
 
 /// A grant as the host configures it; registering it binds it to the store `S`.
 #[diagnostic::on_unimplemented(
-    message = "the grant `{Self}` cannot use the store `{S}`",
-    label = "this grant needs a storage trait that `{S}` does not implement",
-    note = "each grant's documentation names the storage traits it needs"
+    message = "`{Self}` is not a grant over the store `{S}`",
+    label = "neither a grant of `grantwell::grants` nor one of your own",
+    note = "`examples/own_grant.rs` shows how to write a grant"
 )]
 pub trait Grant<S> {
     /// Makes the grant ready to serve; it may add to the configuration and to what other parts may use.

@@ -167,14 +167,19 @@ impl Client {
     ///
     /// # Errors
     /// What contradicts what: a public client with a secret, a secret's method without one, a grant that redirects
-    /// without a redirect URI, `client_credentials` for a public client.
+    /// without a redirect URI or its response type, `client_credentials` for a public client.
     pub fn new(id: ClientId, secret: Option<ClientSecret>, metadata: ClientMetadata) -> Result<Self, InvalidClient> {
         let method = &metadata.token_endpoint_auth_method;
         let is_public = *method == AuthMethod::NONE;
         let needs_secret = method.as_str().starts_with("client_secret_");
         let has = |grant: &str| metadata.grant_types.iter().any(|own| own == grant);
-        let contradiction = if id.as_str().is_empty() {
-            Some("client_id is empty")
+        let responds = |name: &str| metadata.response_types.iter().any(|own| own == name);
+        let contradiction = if id.as_str().is_empty() || id.as_str().chars().any(char::is_control) {
+            Some("client_id is empty or has control characters (RFC 6749 appendix A.1)")
+        } else if metadata.jwks.is_some() && metadata.jwks_uri.is_some() {
+            Some("there are both jwks and jwks_uri (RFC 7591 section 2)")
+        } else if (has("authorization_code") && !responds("code")) || (has("implicit") && !responds("token")) {
+            Some("response_types lacks what grant_types needs (RFC 7591 section 2.1)")
         } else if is_public && secret.is_some() {
             Some("token_endpoint_auth_method is none, but there is a secret")
         } else if needs_secret && secret.is_none() {

@@ -18,6 +18,14 @@ pub struct Params {
 }
 
 impl Params {
+    /// Parses a query or the body of a form.
+    ///
+    /// # Errors
+    /// `invalid_request`: more than 256 parameters, a value over 8 KiB, a broken escape, or text that is not UTF-8.
+    pub fn parse(form: &[u8]) -> Result<Self, Error> {
+        parse_form([form])
+    }
+
     /// The parameter's value, unless it is missing or empty. Of a repeated one, the first.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.all(name).next()

@@ -4,23 +4,20 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{Method, StatusCode};
+use axum::http::Method;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use grantwell::model::Scope;
-use grantwell::{Authorize, Decision, Login, PendingConsent, PendingLogin};
+use grantwell::{Authorize, Decision, Login, Params, PendingConsent, PendingLogin};
 use url::form_urlencoded;
 
 use crate::app::App;
 use crate::cookie::SessionId;
 use crate::failure::Failure;
-use crate::form::{self, Fields, Purpose};
+use crate::form::{self, Purpose, Sent};
 use crate::pages::{self, Consent};
 
 pub(crate) async fn authorize(State(app): State<Arc<App>>, request: Request) -> Result<Response, Failure> {
-    let request = grantwell::buffer(request).await.map_err(|refused| match refused.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Failure::TooLarge,
-        _ => Failure::Malformed,
-    })?;
+    let request = form::buffer(request).await?;
     let session = app.sessions.current(request.headers());
     match app.server.authorize(&request, session.as_ref().map(|(_, login)| login)).await {
         Authorize::Respond(response) => Ok(response.map(Body::from)),
@@ -32,7 +29,7 @@ pub(crate) async fn authorize(State(app): State<Arc<App>>, request: Request) -> 
 fn send_to_login(app: &App, method: &Method, pending: &PendingLogin) -> Redirect {
     if method == Method::POST {
         // A client's own form comes without our cookie (`SameSite`): look again with it before asking for a password.
-        return Redirect::to(pending.resume_url());
+        return Redirect::to(pending.request_url());
     }
     let next: String = form_urlencoded::byte_serialize(pending.resume_url().as_bytes()).collect();
     Redirect::to(&format!("{}/login?next={next}", app.site.base))
@@ -59,14 +56,15 @@ fn show_consent(app: &App, pending: &PendingConsent, session: Option<(SessionId,
 
 /// The consent page's form.
 pub(crate) async fn consent(State(app): State<Arc<App>>, request: Request) -> Result<Response, Failure> {
-    let (id, fields) = form::read(request, Purpose::Consent, &app.forms, app.sessions.cookies).await?;
+    let Sent { fields, session } = form::read(request, Purpose::Consent, &app.forms, app.sessions.cookies).await?;
     let ticket = fields.get("ticket").ok_or(Failure::Malformed)?;
     let decision = decision(&fields).ok_or(Failure::Malformed)?;
-    let login = app.sessions.login(&id);
+    // A page of another session or site decides nothing: without a login the library starts the request again.
+    let login = session.and_then(|id| app.sessions.login(&id));
     Ok(app.server.decide(ticket, login.as_ref(), decision).await.map(Body::from))
 }
 
-fn decision(fields: &Fields) -> Option<Decision> {
+fn decision(fields: &Params) -> Option<Decision> {
     match fields.get("confirm")? {
         "yes" => {
             let checked: Vec<&str> = fields.all("scope").collect();

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 use std::path::Path;
 
-use grantwell::Digest;
 use grantwell::model::{Client, ClientId, ClientMetadata, ClientPolicy, ClientSecret};
+use grantwell::{Digest, Timestamp};
 use serde::Deserialize;
 use toml::Table;
 
@@ -47,7 +47,9 @@ struct File {
 #[derive(Deserialize)]
 struct ClientEntry {
     client_id: String,
-    client_secret: Option<String>,
+    client_secret: Option<Plain>,
+    #[serde(default)]
+    client_secret_expires_at: u64,
     #[serde(default)]
     policy: ClientPolicy,
     #[serde(flatten)]
@@ -80,8 +82,10 @@ impl Config {
         let clients = entries("client", "client_id", file.clients, client)?;
         let users = entries("user", "user_id", file.users, User::from_entry)?;
         let resource_servers: Vec<ClientId> = file.resource_servers.iter().map(|id| id.as_str().into()).collect();
-        if let Some(id) = resource_servers.iter().find(|id| clients.iter().all(|client| client.id() != *id)) {
-            return Err(ConfigError(format!("resource_servers: there is no client {:?}", id.as_str())));
+        let may_ask = |id: &ClientId| clients.iter().any(|client| client.id() == id && !client.is_public());
+        if let Some(id) = resource_servers.iter().find(|id| !may_ask(id)) {
+            let id = id.as_str();
+            return Err(ConfigError(format!("resource_servers: there is no client {id:?} that authenticates")));
         }
         let users = Users::new(users);
         Ok(Self { issuer: file.issuer, listen: file.listen, clients, users, resource_servers, scopes: file.scopes })
@@ -110,12 +114,45 @@ fn entries<T>(
 }
 
 fn client(table: Table) -> Result<Client, String> {
-    let ClientEntry { client_id, client_secret, policy, metadata } =
-        table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
-    let secret = client_secret.map(|secret| ClientSecret::Digest(Digest::of(&secret)));
-    Client::new(client_id.as_str().into(), secret, metadata)
-        .and_then(|client| client.with_policy(policy))
-        .map_err(|error| error.to_string())
+    let entry: ClientEntry = table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
+    if let Some(unserved) = unserved(&entry.metadata) {
+        return Err(format!("{unserved:?} is not served here"));
+    }
+    for name in entry.metadata.other.keys().filter(|name| !name.contains('#')) {
+        tracing::warn!(client_id = entry.client_id, name, "nothing here reads this member of a client");
+    }
+    let secret = entry.client_secret.map(|secret| ClientSecret::Digest(Digest::of(&secret.0)));
+    let client = Client::new(entry.client_id.as_str().into(), secret, entry.metadata)
+        .and_then(|client| client.with_policy(entry.policy))
+        .map_err(|error| error.to_string())?;
+    // Zero: it does not expire (RFC 7591 section 3.2.1).
+    match entry.client_secret_expires_at {
+        0 => Ok(client),
+        end => Ok(client.with_secret_until(Timestamp::from_unix(end))),
+    }
+}
+
+const METHODS: [&str; 3] = ["none", "client_secret_basic", "client_secret_post"];
+const GRANT_TYPES: [&str; 3] = ["authorization_code", "refresh_token", "client_credentials"];
+
+/// What the client is registered for and this server does not have.
+fn unserved(metadata: &ClientMetadata) -> Option<&str> {
+    let method = metadata.token_endpoint_auth_method.as_str();
+    let grant_types = metadata.grant_types.iter().map(String::as_str);
+    let unserved = grant_types.filter(|name| !GRANT_TYPES.contains(name));
+    Some(method).filter(|name| !METHODS.contains(name)).into_iter().chain(unserved).next()
+}
+
+/// A secret in the file. An error about it does not repeat it.
+pub(crate) struct Plain(pub(crate) String);
+
+impl<'de> Deserialize<'de> for Plain {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match toml::Value::deserialize(deserializer)? {
+            toml::Value::String(text) if !text.is_empty() => Ok(Self(text)),
+            _ => Err(serde::de::Error::custom("a secret or password is not a string, or is empty")),
+        }
+    }
 }
 
 fn syntax_error(text: &str, error: &toml::de::Error) -> ConfigError {
@@ -154,13 +191,21 @@ mod tests {
             ("[[clients]]\nclient_id = 'c'", "client \"c\": token_endpoint_auth_method needs a secret"),
             ("[[clients]]\nclient_id = 'c'\npolicy = { pkce = true }", "client \"c\": unknown field `pkce`"),
             ("[[clients]]\nclient_id = 'c'\nredirect_uris = ['x']", "client \"c\": "),
+            (
+                "[[clients]]\nclient_id = 'c'\ntoken_endpoint_auth_method = 'tls'",
+                "client \"c\": \"tls\" is not served here",
+            ),
+            ("[[clients]]\nclient_id = 'c'\nclient_secret = 87654321", "client \"c\": a secret or password is not"),
+            ("[[clients]]\nclient_id = 'c'\nclient_secret = ''", "client \"c\": a secret or password is not"),
+            ("[[users]]\nuser_id = 'u'\npassword = 87654321", "user \"u\": a secret or password is not"),
+            ("[[users]]\nuser_id = ''\npassword = 'p'", "user \"\": user_id is empty"),
             ("[[users]]\nuser_id = 'u'", "user \"u\": "),
             ("[[users]]\nuser_id = 'u'\npassword = 'p'\npassword_hash = 'h'", "user \"u\": "),
             ("[[users]]\nuser_id = 'u'\npassword_hash = '$2b$12$x'", "user \"u\": password_hash: "),
         ] {
             let error = error(text);
             assert!(error.contains(expected), "{error}");
-            assert!(!error.contains('\n'), "{error}");
+            assert!(!error.contains('\n') && !error.contains("87654321"), "{error}");
         }
         let client =
             "[[clients]]\nclient_id = 'c'\ntoken_endpoint_auth_method = 'none'\nredirect_uris = ['https://c/']\n";

@@ -1,16 +1,19 @@
 //! The forms of the server's own pages: a field that proves where they come from, and how they are read.
 
-use axum::Form;
-use axum::extract::{FromRequest as _, Request};
+use axum::body::Bytes;
+use axum::extract::Request;
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use grantwell::{Randomness as _, SystemRandomness};
+use grantwell::{Params, Randomness as _, SystemRandomness};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
 use crate::cookie::{CookieJar, SessionId};
 use crate::failure::Failure;
+
+const FORM: &[u8] = b"application/x-www-form-urlencoded";
 
 /// What a form is for; a token of one kind is no good in another.
 #[derive(Clone, Copy)]
@@ -53,40 +56,40 @@ impl FormKey {
     }
 }
 
-/// The fields of a form that came from a page of this server, in this browser.
-pub(crate) struct Fields(Vec<(String, String)>);
-
-impl Fields {
-    /// The value of the field; of one that is repeated, the first.
-    pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.all(name).next()
-    }
-
-    /// Every value of a field that may be repeated.
-    pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(move |(own, _)| own == name).map(|(_, value)| value.as_str())
-    }
+/// A form that was sent to this server.
+pub(crate) struct Sent {
+    pub(crate) fields: Params,
+    /// The session it belongs to, if a page of this server was shown there and its form was sent.
+    pub(crate) session: Option<SessionId>,
 }
 
-/// Reads the form in `request`, which must come from a page of this server that was shown in the same browser.
+/// The one field that a form has more than once: a checkbox for each scope.
+const REPEATED: &str = "scope";
+
+/// Reads the form in `request`, by the limits of the protocol's own forms.
 pub(crate) async fn read(
     request: Request,
     purpose: Purpose,
     key: &FormKey,
     cookies: CookieJar,
-) -> Result<(SessionId, Fields), Failure> {
-    if is_from_elsewhere(request.headers()) {
-        return Err(Failure::Forged);
+) -> Result<Sent, Failure> {
+    let request = buffer(request).await?;
+    let is_form = request.headers().get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(FORM));
+    let fields = Params::parse(request.body()).ok().filter(|_| is_form).ok_or(Failure::Malformed)?;
+    if fields.iter().any(|(name, _)| name != REPEATED && fields.is_repeated(name)) {
+        return Err(Failure::Malformed);
     }
-    let id = cookies.read(request.headers());
-    let form = Form::<Vec<(String, String)>>::from_request(request, &()).await;
-    let fields = match form {
-        Ok(Form(fields)) => Fields(fields),
-        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => return Err(Failure::TooLarge),
-        Err(_) => return Err(Failure::Malformed),
-    };
-    let id = id.filter(|id| key.is_right(id, purpose, fields.get("csrf").unwrap_or_default()));
-    Ok((id.ok_or(Failure::Forged)?, fields))
+    let session = cookies.read(request.headers()).filter(|_| !is_from_elsewhere(request.headers()));
+    let session = session.filter(|id| key.is_right(id, purpose, fields.get("csrf").unwrap_or_default()));
+    Ok(Sent { fields, session })
+}
+
+/// The request with its body, which is bounded.
+pub(crate) async fn buffer(request: Request) -> Result<axum::http::Request<Bytes>, Failure> {
+    grantwell::buffer(request).await.map_err(|refused| match refused.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Failure::TooLarge,
+        _ => Failure::Malformed,
+    })
 }
 
 /// Whether the browser says that another site sent the form. `SameSite` lets other ports of the host through.

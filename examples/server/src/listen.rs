@@ -63,8 +63,10 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartE
 
 impl Listeners {
     pub(crate) fn default_issuer(&self) -> String {
-        let port = self.bound.first().map_or(PORT, |(_, address)| address.port());
-        format!("http://localhost:{port}")
+        match self.bound.first().map_or(PORT, |(_, address)| address.port()) {
+            80 => "http://localhost".to_owned(),
+            port => format!("http://localhost:{port}"),
+        }
     }
 
     pub(crate) fn serve(self, app: App) -> Running {

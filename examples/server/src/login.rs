@@ -15,7 +15,7 @@ use serde::Deserialize;
 use crate::app::App;
 use crate::cookie::SessionId;
 use crate::failure::Failure;
-use crate::form::{self, Purpose};
+use crate::form::{self, Purpose, Sent};
 use crate::pages::{self, Login};
 
 #[derive(Deserialize)]
@@ -50,11 +50,19 @@ fn page<'a>(app: &'a App, id: &SessionId, next: &'a str) -> Login<'a> {
 
 pub(crate) async fn submit(State(app): State<Arc<App>>, request: Request) -> Result<Response, Failure> {
     let address = request.extensions().get::<ClientAddress>().map(|address| address.0);
-    let (id, fields) = form::read(request, Purpose::Login, &app.forms, app.sessions.cookies).await?;
+    let headers = request.headers().clone();
+    let Sent { fields, session } = form::read(request, Purpose::Login, &app.forms, app.sessions.cookies).await?;
     let (Some(user_id), Some(password)) = (fields.get("user_id"), fields.get("password")) else {
         return Err(Failure::Malformed);
     };
     let next = app.site.local_path(fields.get("next").unwrap_or_default());
+    let Some(id) = session else {
+        // Another tab may have logged in, or another site may have sent this: it takes a page of our own.
+        let (id, cookie) = app.sessions.cookies.read_or_set(&headers);
+        let old = Some("This page was out of date. Please log in here.".to_owned());
+        let page = pages::show(Login { user_id, error: old, ..page(&app, &id, next) })?;
+        return Ok((StatusCode::FORBIDDEN, cookie, page).into_response());
+    };
     let refused = |error| Login { user_id, error: Some(error), ..page(&app, &id, next) };
     match attempt(&app, user_id, password, address).await? {
         Outcome::Right => {

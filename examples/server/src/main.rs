@@ -5,7 +5,7 @@
 //! ```
 
 use std::error::Error;
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -38,18 +38,36 @@ enum Store {
     Memory,
 }
 
+/// Where the example client looks for the server by itself.
+const CLIENTS_ISSUER: &str = "http://localhost:9000";
+
 #[tokio::main]
 async fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let colours = io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colours).init();
-    match run(Options::parse()).await {
+    let options = Options::parse();
+    let outcome = match log() {
+        Ok(()) => run(options).await,
+        Err(error) => Err(error),
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            let _ = writeln!(io::stderr(), "error: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Logs to standard error what `RUST_LOG` asks for.
+fn log() -> Result<(), Box<dyn Error>> {
+    let filter = match std::env::var("RUST_LOG") {
+        Ok(directives) => EnvFilter::try_new(directives).map_err(|error| format!("RUST_LOG: {error}"))?,
+        Err(_) => EnvFilter::new("info"),
+    };
+    let colours = io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colours);
+    // A log that cannot be written is no reason to refuse a request.
+    log.log_internal_errors(false).init();
+    Ok(())
 }
 
 async fn run(options: Options) -> Result<(), Box<dyn Error>> {
@@ -61,24 +79,30 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     config.listen = options.listen.or(config.listen);
     config.issuer = options.issuer.or(config.issuer);
     let running = grantwell_server::start(config).await?;
-    welcome(&running, options.config.is_none());
+    welcome(&running, options.config.is_none())?;
     interrupted().await?;
     running.stop().await;
     Ok(())
 }
 
-fn welcome(running: &Running, is_built_in: bool) {
+/// Says where the server is and what to open next.
+fn welcome(running: &Running, is_built_in: bool) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    let issuer = running.issuer();
     let addresses: Vec<String> = running.addresses().iter().map(ToString::to_string).collect();
-    println!("The authorization server {} listens on {}.", running.issuer(), addresses.join(" and "));
+    writeln!(out, "The authorization server {issuer} listens on {}.", addresses.join(" and "))?;
     for (name, url) in running.endpoints() {
-        println!("  {name:<14} {url}");
+        writeln!(out, "  {name:<14} {url}")?;
     }
     if is_built_in {
         let (user_id, password) = Config::BUILT_IN_USER;
-        println!("Start the client with: cargo run --release --example client");
-        println!("Then open http://localhost:8000/ and log in as {user_id} with the password {password}.");
+        let flag = if issuer == CLIENTS_ISSUER { String::new() } else { format!(" -- --issuer {issuer}") };
+        writeln!(out, "Start the client with: cargo run --release --example client{flag}")?;
+        writeln!(out, "Then open http://localhost:8000/ and log in as {user_id} with the password {password}.")?;
+    } else {
+        writeln!(out, "Open {}/ to see what is here.", issuer.trim_end_matches('/'))?;
     }
-    println!("Ctrl-C stops the server.");
+    writeln!(out, "Ctrl-C stops the server.")
 }
 
 /// Waits for Ctrl-C, or for the signal by which a process manager stops it.

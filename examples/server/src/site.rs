@@ -50,11 +50,15 @@ impl Site {
         self.origin.ascii_serialization() + &self.metadata_path()
     }
 
-    /// `next`, if it is a path of this origin however a browser reads it, else the home page.
+    fn has_path(&self, path: &str) -> bool {
+        path.strip_prefix(&self.base).is_some_and(|below| below.starts_with('/'))
+    }
+
+    /// `next`, if it is one of this server's paths however a browser reads it, else the home page.
     pub(crate) fn local_path<'a>(&'a self, next: &'a str) -> &'a str {
         let is_visible = next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
         let is_path = next.starts_with('/') && !next.starts_with("//");
-        let stays = || self.url.join(next).is_ok_and(|url| url.origin() == self.origin);
+        let stays = || self.url.join(next).is_ok_and(|url| url.origin() == self.origin && self.has_path(url.path()));
         if is_visible && is_path && stays() { next } else { &self.home }
     }
 }

@@ -10,6 +10,8 @@ use serde_json::{Map, Value};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use toml::Table;
 
+use crate::config::Plain;
+
 /// How many passwords are checked at a time: each check takes 19 MiB and a core.
 const CHECKS: usize = 2;
 
@@ -24,7 +26,7 @@ pub(crate) struct User {
 #[derive(Deserialize)]
 struct Entry {
     user_id: String,
-    password: Option<String>,
+    password: Option<Plain>,
     password_hash: Option<String>,
     #[serde(flatten)]
     claims: Map<String, Value>,
@@ -33,8 +35,11 @@ struct Entry {
 impl User {
     pub(crate) fn from_entry(table: Table) -> Result<Self, String> {
         let entry: Entry = table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
+        if entry.user_id.is_empty() {
+            return Err("user_id is empty".to_owned());
+        }
         let password = match (entry.password, entry.password_hash) {
-            (Some(password), None) => Argon2::default().hash_password(password.as_bytes()),
+            (Some(password), None) => Argon2::default().hash_password(password.0.as_bytes()),
             (None, Some(hash)) => parse_hash(&hash),
             _ => return Err("there must be either password or password_hash".to_owned()),
         };

@@ -65,8 +65,10 @@ async fn a_form_from_elsewhere_does_nothing() {
     let logout = Form { action: "/logout".to_owned(), fields: Vec::new() };
     assert_eq!(browser.submit(&logout).await.status, StatusCode::FORBIDDEN);
     let consent = browser.consent_page(AUTHORIZE).await.form().set("confirm", "yes");
-    assert_eq!(browser.submit(&consent.without("csrf")).await.status, StatusCode::FORBIDDEN);
-    assert_eq!(from_site(&browser, &consent, "cross-site").await, StatusCode::FORBIDDEN);
+    // The request only starts again: nothing is decided.
+    assert_eq!(browser.submit(&consent.without("csrf")).await.location(), AUTHORIZE);
+    assert_eq!(from_site(&browser, &consent, "cross-site").await, StatusCode::SEE_OTHER);
+    assert_eq!(browser.get(AUTHORIZE).await.status, StatusCode::OK, "consent is still to be given");
 }
 
 async fn from_site(browser: &support::Browser, form: &Form, site: &str) -> StatusCode {
@@ -155,8 +157,21 @@ async fn a_consent_page_is_for_one_session() {
     let browser = server.browser();
     let old = browser.consent_page(AUTHORIZE).await.form().set("confirm", "yes");
     browser.log_in("/", USER).await;
-    assert_eq!(browser.submit(&old).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(browser.submit(&old).await.location(), AUTHORIZE);
     let new = browser.get(AUTHORIZE).await.form();
     let restarted = browser.submit(&new.set("ticket", old.get("ticket")).set("confirm", "yes")).await;
     assert_eq!(restarted.location(), AUTHORIZE);
+}
+
+#[tokio::test]
+async fn a_login_page_that_is_out_of_date_is_shown_again() {
+    let server = start().await;
+    let browser = server.browser();
+    let old = browser.get("/login?next=%2Fapi%2Fme").await.form().set("user_id", USER.0).set("password", USER.1);
+    browser.log_in("/", USER).await;
+    let page = browser.submit(&old).await;
+    assert_eq!(page.status, StatusCode::FORBIDDEN);
+    let again = page.form().set("password", USER.1);
+    assert_eq!((again.get("user_id"), again.get("next")), (USER.0, "/api/me"));
+    assert_eq!(browser.submit(&again).await.location(), "/api/me");
 }

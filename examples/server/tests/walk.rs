@@ -134,6 +134,12 @@ async fn a_posted_request_looks_for_the_session_again() {
     let posted = Page::of(browser.request(Method::POST, path).form(&pairs)).await;
     assert_eq!(posted.location(), AUTHORIZE);
     assert!(browser.get(AUTHORIZE).await.location().starts_with("/login?next="));
+
+    browser.log_in("/", USER).await;
+    let demanding = [pairs, vec![("prompt".to_owned(), "login".to_owned())]].concat();
+    let posted = Page::of(browser.request(Method::POST, path).form(&demanding)).await;
+    let asked = browser.get(&posted.location()).await;
+    assert!(asked.location().starts_with("/login?next="), "the login that is demanded is asked for");
 }
 
 #[tokio::test]

@@ -44,6 +44,7 @@ pub(super) fn pending_login(
     let ticket = if demands { Some(login_ticket(context, request, before).seal(context)?) } else { None };
     Ok(PendingLogin {
         client: request.target.client.clone(),
+        request_url: resume_url(context, &request.params, None),
         resume_url: resume_url(context, &request.params, ticket),
         prompts: request.prompts.iter().copied().collect(),
         login_hint: request.params.get("login_hint").map(str::to_owned),

@@ -136,6 +136,9 @@ impl AuthorizationEndpoint {
         let asked = &at.request.scope;
         let scope = narrowed.map_or_else(|| asked.clone(), |narrowed| asked.intersection(&narrowed));
         if scope.is_empty() && !asked.is_empty() {
+            if remember {
+                at.remember(&scope).await?;
+            }
             at.report(None);
             return Err(Error::new(ErrorCode::AccessDenied, "the user allowed nothing of what was asked"));
         }

@@ -36,15 +36,14 @@ pub async fn start_with(settings: &str, entries: &str) -> Server {
     Server { running, url }
 }
 
-fn cheap_hash(password: &str) -> PasswordHash {
+pub fn cheap_hash(password: &str) -> PasswordHash {
     let params = Params::new(Params::MIN_M_COST, 1, 1, None).unwrap();
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params).hash_password(password.as_bytes()).unwrap()
 }
 
 impl Server {
     pub fn browser(&self) -> Browser {
-        let http = reqwest::Client::builder().cookie_store(true).redirect(redirect::Policy::none()).build().unwrap();
-        Browser { http, url: self.url.clone() }
+        Browser::at(&self.url)
     }
 }
 
@@ -54,6 +53,11 @@ pub struct Browser {
 }
 
 impl Browser {
+    pub fn at(url: &str) -> Self {
+        let http = reqwest::Client::builder().cookie_store(true).redirect(redirect::Policy::none()).build().unwrap();
+        Self { http, url: url.to_owned() }
+    }
+
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("{}{path}", self.url))
     }

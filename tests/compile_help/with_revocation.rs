@@ -1,0 +1,5 @@
+mod host;
+
+fn main() {
+    let _ = host::over(host::MyStore).with_revocation();
+}
