@@ -79,8 +79,10 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     config.listen = options.listen.or(config.listen);
     config.issuer = options.issuer.or(config.issuer);
     let running = grantwell_server::start(config).await?;
+    // Before the welcome: whoever reads it may send the signal at once.
+    let interrupted = interrupted()?;
     welcome(&running, options.config.is_none())?;
-    interrupted().await?;
+    interrupted.await;
     running.stop().await;
     Ok(())
 }
@@ -107,18 +109,22 @@ fn welcome(running: &Running, is_built_in: bool) -> io::Result<()> {
 
 /// Waits for Ctrl-C, or for the signal by which a process manager stops it.
 #[cfg(unix)]
-async fn interrupted() -> io::Result<()> {
+fn interrupted() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
 
-    let mut terminated = signal(SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted,
-        _ = terminated.recv() => Ok(()),
-    }
+    let (mut interrupted, mut terminated) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupted.recv() => {}
+            _ = terminated.recv() => {}
+        }
+    })
 }
 
 /// Waits for Ctrl-C.
 #[cfg(not(unix))]
-async fn interrupted() -> io::Result<()> {
-    tokio::signal::ctrl_c().await
+fn interrupted() -> io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        let _ = tokio::signal::ctrl_c().await;
+    })
 }
