@@ -6,14 +6,15 @@
 mod common;
 
 use std::alloc::System;
-use std::hint::black_box;
 
+use bytes::Bytes;
 use common::*;
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use futures::executor::block_on;
 use grantwell::model::{AccessToken, Authorization, AuthorizationId, Issued};
 use grantwell::storage::TokenStore as _;
-use grantwell::{Clock as _, Decision, Digest, Login, Timestamp};
+use grantwell::{Authorize, Clock as _, Decision, Digest, Login, Timestamp};
+use http::Request;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -21,13 +22,15 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const LIVE_TOKENS: [u64; 3] = [1_000, 100_000, 1_000_000];
 
-/// A server with `live` tokens in its store, a logged-in user and their remembered consent.
+/// A server with live tokens in its store, a logged-in user and their remembered consent.
 struct Bench {
     fixture: Fixture,
     login: Login,
-    refresh_token: String,
     access_token: String,
 }
+
+/// What a client sends, made ready before the time runs.
+type Sent = Request<Bytes>;
 
 impl Bench {
     fn with_live_tokens(live: u64) -> Self {
@@ -38,40 +41,56 @@ impl Bench {
         }
         let login = fixture.login("alice");
         let tokens = block_on(fixture.tokens("sec"));
-        let pending = block_on(fixture.authorize(&code_request("sec"), Some(&login)));
-        assert!(matches!(pending, grantwell::Authorize::Respond(_)), "consent is remembered: {pending:?}");
-        let (refresh_token, access_token) = (tokens.text("refresh_token"), tokens.text("access_token"));
-        Self { refresh_token: refresh_token.to_owned(), access_token: access_token.to_owned(), fixture, login }
+        Self { access_token: tokens.text("access_token").to_owned(), fixture, login }
     }
 
-    /// An authorization request that is answered at once, and the redemption of its code.
-    fn code(&self) {
-        let code = block_on(async {
-            let response = self.fixture.respond(&code_request("sec"), Some(&self.login)).await;
-            redirect_param(&response, "code").unwrap()
-        });
-        black_box(block_on(self.fixture.redeem("sec", &code)).is_ok());
+    fn authorization(&self) -> Sent {
+        get(&format!("/authorize?{}", encode(&code_request("sec"))))
     }
 
-    fn refresh(&mut self) {
-        let answer = block_on(self.fixture.refresh("sec", &self.refresh_token));
-        self.refresh_token = answer.is_ok().text("refresh_token").to_owned();
+    fn consent_page(&self) -> Sent {
+        get(&format!("/authorize?{}&prompt=consent", encode(&code_request("sec"))))
     }
 
-    fn client_credentials(&self) {
-        black_box(block_on(self.fixture.token("cc", &[("grant_type", "client_credentials")])).is_ok());
+    /// The redemption of a new code.
+    fn redemption(&self) -> Sent {
+        let code = block_on(self.fixture.code("sec"));
+        post_basic("/token", "sec", "sec-secret", &redemption(&code))
     }
 
-    fn introspection(&self) {
-        assert!(block_on(self.fixture.is_active(&self.access_token)));
+    /// The refresh of a new refresh token.
+    fn refresh(&self) -> Sent {
+        let tokens = block_on(self.fixture.tokens("sec"));
+        let refresh_token = tokens.text("refresh_token");
+        let params = [("grant_type", "refresh_token"), ("refresh_token", refresh_token)];
+        post_basic("/token", "sec", "sec-secret", &params)
+    }
+
+    fn client_credentials(&self) -> Sent {
+        post_basic("/token", "cc", "cc-secret", &[("grant_type", "client_credentials")])
+    }
+
+    fn introspection(&self) -> Sent {
+        post_basic("/introspect", "rs", "rs-secret", &[("token", &self.access_token)])
+    }
+
+    /// An authorization request that is answered at once.
+    fn authorize(&self, request: &Sent) {
+        let answer = block_on(self.fixture.server.authorize(request, Some(&self.login)));
+        assert!(matches!(answer, Authorize::Respond(response) if response.status() == 303));
     }
 
     /// A consent page and the decision on it.
-    fn consent(&self) {
-        let request = changed(&code_request("sec"), "prompt", Some("consent"));
-        let pending = block_on(self.fixture.consent(&request, &self.login));
-        let decision = Decision::APPROVE;
-        black_box(block_on(self.fixture.server.decide(pending.ticket(), Some(&self.login), decision)));
+    fn decide(&self, request: &Sent) {
+        let Authorize::Consent(pending) = block_on(self.fixture.server.authorize(request, Some(&self.login))) else {
+            panic!("no consent page");
+        };
+        let decided = self.fixture.server.decide(pending.ticket(), Some(&self.login), Decision::APPROVE);
+        assert_eq!(block_on(decided).status(), 303);
+    }
+
+    fn call(&self, request: &Sent) {
+        assert_eq!(block_on(self.fixture.server.endpoints().call(request.clone())).status(), 200);
     }
 }
 
@@ -107,26 +126,24 @@ fn token(number: u64, now: Timestamp) -> Issued {
     Issued { authorization: Some(authorization), access_token, refresh_token: None }
 }
 
-/// A flow of this file, by its name.
-type Flow = (&'static str, fn(&mut Bench));
+/// A flow: its name, what is made ready, and what is measured.
+type Flow = (&'static str, fn(&Bench) -> Sent, fn(&Bench, &Sent));
 
-const FLOWS: [Flow; 5] = [
-    ("code issue + redemption", |bench| bench.code()),
-    ("refresh", Bench::refresh),
-    ("client credentials", |bench| bench.client_credentials()),
-    ("introspection", |bench| bench.introspection()),
-    ("consent page + decision", |bench| bench.consent()),
+const FLOWS: [Flow; 6] = [
+    ("authorization", Bench::authorization, Bench::authorize),
+    ("consent page and decision", Bench::consent_page, Bench::decide),
+    ("redemption", Bench::redemption, Bench::call),
+    ("refresh", Bench::refresh, Bench::call),
+    ("client credentials", Bench::client_credentials, Bench::call),
+    ("introspection", Bench::introspection, Bench::call),
 ];
 
-/// Allocations of one flow, the building of its requests included.
-fn allocations(bench: &mut Bench) {
+fn allocations(bench: &Bench) {
     const ROUNDS: usize = 100;
-    for (name, flow) in FLOWS {
-        flow(bench);
+    for (name, prepare, flow) in FLOWS {
+        let requests: Vec<Sent> = (0..ROUNDS).map(|_| prepare(bench)).collect();
         let region = Region::new(ALLOCATOR);
-        for _ in 0..ROUNDS {
-            flow(bench);
-        }
+        requests.iter().for_each(|request| flow(bench, request));
         let change = region.change();
         let (count, bytes) = (change.allocations / ROUNDS, change.bytes_allocated / ROUNDS);
         println!("{name}: {count} allocations, {bytes} bytes allocated");
@@ -134,12 +151,12 @@ fn allocations(bench: &mut Bench) {
 }
 
 fn flows(criterion: &mut Criterion) {
-    allocations(&mut Bench::with_live_tokens(1_000));
+    allocations(&Bench::with_live_tokens(1_000));
     for live in LIVE_TOKENS {
-        let mut bench = Bench::with_live_tokens(live);
-        for (name, flow) in FLOWS {
+        let bench = Bench::with_live_tokens(live);
+        for (name, prepare, flow) in FLOWS {
             criterion.bench_with_input(BenchmarkId::new(name, live), &live, |bencher, _| {
-                bencher.iter(|| flow(&mut bench));
+                bencher.iter_batched(|| prepare(&bench), |request| flow(&bench, &request), BatchSize::SmallInput);
             });
         }
     }

@@ -104,15 +104,18 @@ pub(crate) fn parse_form<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Resul
 /// Decodes one name or value: `+` is a space, `%` begins an escape.
 pub(super) fn decode(encoded: &[u8]) -> Result<String, Error> {
     let malformed = || Error::new(ErrorCode::InvalidRequest, "a parameter is not well-formed");
+    let text = |decoded: Vec<u8>| match decoded.len() {
+        0..=MAX_VALUE => String::from_utf8(decoded).map_err(|_| malformed()),
+        _ => Err(Error::new(ErrorCode::InvalidRequest, "a parameter is too long")),
+    };
+    if !encoded.iter().any(|byte| matches!(byte, b'+' | b'%')) {
+        return text(encoded.to_vec());
+    }
     if !escapes_are_complete(encoded) {
         return Err(malformed());
     }
     let spaced: Vec<u8> = encoded.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
-    let decoded: Vec<u8> = percent_decode(&spaced).collect();
-    if decoded.len() > MAX_VALUE {
-        return Err(Error::new(ErrorCode::InvalidRequest, "a parameter is too long"));
-    }
-    String::from_utf8(decoded).map_err(|_| malformed())
+    text(percent_decode(&spaced).collect())
 }
 
 fn escapes_are_complete(encoded: &[u8]) -> bool {

@@ -130,6 +130,7 @@ pub(crate) fn see_other(location: &str) -> Response<Bytes> {
 fn respond(status: StatusCode, body: Bytes) -> Response<Bytes> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
+    response.headers_mut().reserve(6);
     set(&mut response, header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     set(&mut response, header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     set(&mut response, header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
