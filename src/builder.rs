@@ -131,7 +131,8 @@ impl<S> Builder<S> {
         self
     }
 
-    /// Remembers consent in the store, so that the same request is not asked twice.
+    /// Remembers consent in the store, so that the same request is not asked twice. A public client that does not
+    /// redirect to https is asked about every time: anybody on the device could ask in its name.
     pub fn remember_consent(mut self) -> Self
     where
         S: ConsentStore,

@@ -4,7 +4,7 @@ use url::{Host, Url};
 
 use crate::model::{Issuer, RefreshPolicy, Scope};
 
-/// Lifetimes, in seconds, where a client's policy does not say otherwise.
+/// Lifetimes, in seconds, where a client's policy does not say otherwise. By default 60 seconds, 1 hour and 15 minutes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lifetimes {
     /// Of an authorization code (RFC 6749 section 4.1.2 allows at most 600).

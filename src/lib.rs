@@ -32,6 +32,8 @@ mod secret;
 mod error;
 mod clock;
 
+/// What the storage traits are written with; put it before each `impl` of one.
+pub use async_trait::async_trait;
 pub use authorization_request::{AuthorizationRequest, Prompt, ResponseTarget};
 pub use builder::{BuildError, Builder};
 pub use clock::{Clock, Randomness, SystemClock, SystemRandomness, Timestamp};

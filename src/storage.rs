@@ -112,7 +112,7 @@ pub trait AccessTokenStore: TokenStore {
     async fn query_token(&self, token: &Digest) -> Result<Option<ActiveAccessToken>, StorageError>;
 }
 
-/// Which authorizations to revoke.
+/// Which authorizations to revoke. Only [`Selector::SubjectAtClient`] forgets remembered consents too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Selector {
@@ -166,8 +166,11 @@ pub trait RefreshTokenStore: TokenStore + RevocationStore {
     /// authorization is missing or revoked. Expiry is not looked at.
     async fn query_refresh_token(&self, handle: &RefreshHandle) -> Result<Option<ActiveRefreshToken>, StorageError>;
 
-    /// Replaces the family's state by `issued.refresh_token` and saves the access token, in one transaction, if and
-    /// only if its generation is `expected`.
+    /// Replaces the family's state by `issued.refresh_token`, which is always there, and saves the access token, in one
+    /// transaction, if and only if its generation is `expected`. The authorization exists; it is left as it is.
+    ///
+    /// Where tokens are kept and not rotated, the new generation is the same as the old: count the rows that were
+    /// matched, not those that were changed.
     async fn rotate_refresh_token(&self, expected: u64, issued: &Issued) -> Result<Rotated, StorageError>;
 }
 

@@ -95,7 +95,8 @@ impl Default for ClientMetadata {
     }
 }
 
-/// What the operator decides about a client; `None` follows the server's setting. A client never sets it itself.
+/// What the operator decides about a client; `None` follows the server's setting. A client never sets it itself. By
+/// default PKCE is required, `localhost` is loopback, and everything else follows the server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClientPolicy {

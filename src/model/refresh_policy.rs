@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
-/// How long refresh tokens live and whether using one replaces it (RFC 9700 section 4.14).
+/// How long refresh tokens live and whether using one replaces it (RFC 9700 section 4.14). By default they rotate with
+/// 30 seconds of grace, and end after 30 days without use, or 90 days in all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RefreshPolicy {

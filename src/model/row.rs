@@ -1,8 +1,9 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{AccessToken, Authorization, AuthorizationCode, Consent, RefreshToken};
+use super::{AccessToken, Authorization, AuthorizationCode, ClientId, Consent, RefreshToken, Subject};
 use crate::clock::Timestamp;
+use crate::secret::Digest;
 
 /// A record as a table holds it: the columns to find it by, and everything else in one payload.
 ///
@@ -10,7 +11,9 @@ use crate::clock::Timestamp;
 /// payload does not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// The primary key.
+    /// The primary key: what the hooks look the record up by, as its `to_string()` writes it (the [`Digest`] of a code
+    /// or access token, the [`RefreshHandle`](super::RefreshHandle), the [`AuthorizationId`](super::AuthorizationId)); of a
+    /// consent, [`Consent::row_id`].
     pub id: String,
     /// The authorization it belongs to (or, of an authorization, its own identifier).
     pub authorization: Option<String>,
@@ -69,7 +72,7 @@ struct Payload<R> {
 }
 
 /// A row with the two columns that every record has.
-fn row(id: impl ToString, client: &super::ClientId, expires_at: Option<Timestamp>) -> Row {
+fn row(id: impl ToString, client: &ClientId, expires_at: Option<Timestamp>) -> Row {
     Row {
         id: id.to_string(),
         authorization: None,
@@ -116,11 +119,17 @@ impl Record for RefreshToken {
     }
 }
 
+impl Consent {
+    /// The [`Row::id`] of the consent that the subject gave the client for that redirect URI.
+    pub fn row_id(subject: &Subject, client_id: &ClientId, redirect_uri: &str) -> String {
+        let key = [subject.as_str(), client_id.as_str(), redirect_uri];
+        Digest::of(&serde_json::Value::from(key.to_vec()).to_string()).to_string()
+    }
+}
+
 impl Record for Consent {
-    /// The key of a consent is all of subject, client and redirect URI.
     fn index(&self) -> Row {
-        let id = [self.subject.as_str(), self.client_id.as_str(), &self.redirect_uri];
-        let id = crate::secret::Digest::of(&serde_json::Value::from(id.to_vec()).to_string());
+        let id = Self::row_id(&self.subject, &self.client_id, &self.redirect_uri);
         Row { subject: Some(self.subject.to_string()), ..row(id, &self.client_id, None) }
     }
 }

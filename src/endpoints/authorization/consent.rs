@@ -21,14 +21,16 @@ pub(super) struct AtConsent<'a> {
 }
 
 impl AtConsent<'_> {
-    /// Whether the user allowed all of this before, and need not be asked again.
-    ///
-    /// It is silent only where nobody else can have sent the request's answer to themselves: for a client that
-    /// authenticates, or an https redirect URI (RFC 8252 section 8.6).
-    pub(super) async fn was_given(&self) -> Result<bool, Error> {
+    /// Whether consent may be remembered: where nobody else can have the answer sent to themselves, that is, for a
+    /// client that authenticates, or an https redirect URI (RFC 8252 section 8.6).
+    fn may_be_silent(&self) -> bool {
         let target = &self.request.target;
-        let may_be_silent = !target.client.is_public() || target.redirect_uri.is_https();
-        if !may_be_silent || self.request.prompts.contains(&Prompt::Consent) {
+        !target.client.is_public() || target.redirect_uri.is_https()
+    }
+
+    /// Whether the user allowed all of this before, and need not be asked again.
+    pub(super) async fn was_given(&self) -> Result<bool, Error> {
+        if !self.may_be_silent() || self.request.prompts.contains(&Prompt::Consent) {
             return Ok(false);
         }
         Ok(self.remembered().await?.is_some_and(|consent| consent.scope.covers(&self.request.scope)))
@@ -44,7 +46,8 @@ impl AtConsent<'_> {
 
     /// Remembers that the user allows `scope` of what was asked, beside what they allowed before and were not asked now.
     pub(super) async fn remember(&self, scope: &Scope) -> Result<(), Error> {
-        let Some(store) = &self.context.abilities.consents else { return Ok(()) };
+        let store = self.context.abilities.consents.as_ref().filter(|_| self.may_be_silent());
+        let Some(store) = store else { return Ok(()) };
         let before = self.remembered().await?.map(|consent| consent.scope).unwrap_or_default();
         let target = &self.request.target;
         let consent = Consent {
