@@ -10,13 +10,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use grantwell::grants::{BoundGrant, Grant, TokenGrant};
 use grantwell::issue::{Approved, Commit, TokenRequest, TokenResponse};
-use grantwell::model::{
-    AuthMethod, Authorization, AuthorizationId, Client, ClientMetadata, ClientSecret, Issued, Subject,
-};
+use grantwell::model::{AuthMethod, Authorization, Client, ClientMetadata, ClientSecret, Issued, Subject};
 use grantwell::resource::{BearerCheck, RequiredScope};
 use grantwell::storage::TokenStore;
 use grantwell::stores::MemoryStore;
-use grantwell::{Abilities, AuthorizationServer, Config, Context, Digest};
+use grantwell::{Abilities, AuthorizationServer, Config, Context, Digest, Login};
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
 
@@ -61,19 +59,10 @@ impl TokenGrant for Exchange {
         let code = Digest::of(request.params.require("kiosk_code")?);
         let subject = self.codes.table().get(&code).cloned().ok_or(grantwell::Error::invalid_grant(REFUSED))?;
         let scope = request.scope_within(&request.client.metadata().scope)?;
+        let login = Login { subject, session: None, auth_time: request.now, acr: None, amr: Vec::new() };
         let authorization = Authorization {
-            id: AuthorizationId::from_bytes(context.random()),
-            issuer: context.config().issuer.clone(),
-            client_id: request.client.id().clone(),
-            subject,
-            scope: scope.clone(),
-            resources: Vec::new(),
-            session: None,
-            auth_time: request.now,
-            acr: None,
-            amr: Vec::new(),
-            created_at: request.now,
             expires_at: request.now.plus(15 * 60),
+            ..context.new_authorization(&request.client, &login, scope.clone(), request.now)
         };
         let commit = UseOnce { code, codes: self.codes.clone(), tokens: self.tokens.clone() };
         Ok(Approved::under(authorization, scope, Box::new(commit)))

@@ -8,7 +8,8 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::events::{Event, EventSink, trace};
 use crate::hooks::{RateLimiter, SubjectPolicy, Verdict};
-use crate::model::{Authorization, Client, ClientId, Issuer, Scope};
+use crate::interaction::Login;
+use crate::model::{Authorization, AuthorizationId, Client, ClientId, Issuer, RefreshPolicy, Rotation, Scope};
 use crate::secret_keys::KeyRing;
 use crate::storage::{AccessTokenStore, ClientStore, ConsentStore, RefreshTokenStore, RevocationStore};
 use crate::wire::{ErrorPage, PlainErrorPage};
@@ -100,6 +101,41 @@ impl Context {
             self.event(&Event::ForeignRecord { kind });
         }
         is_own
+    }
+
+    /// The policy for the client's refresh tokens; `None` when it gets none.
+    ///
+    /// A public client's tokens are rotated whatever the server does for others (RFC 9700 section 2.2.2).
+    pub fn refresh_policy(&self, client: &Client) -> Option<RefreshPolicy> {
+        let server = self.config.refresh_policy.filter(|_| client.may_use("refresh_token"))?;
+        let mut policy = client.policy().refresh_token.unwrap_or(server);
+        if client.is_public() && policy.rotation == Rotation::Keep {
+            policy.rotation = Rotation::default();
+        }
+        Some(policy)
+    }
+
+    /// An authorization that the user of `login` gives the client at `now`. It ends when nothing that can be issued under
+    /// it by the client's policy is left.
+    pub fn new_authorization(&self, client: &Client, login: &Login, scope: Scope, now: Timestamp) -> Authorization {
+        let (policy, lifetimes) = (client.policy(), self.config.lifetimes);
+        let code = policy.authorization_code_lifetime.unwrap_or(lifetimes.authorization_code);
+        let access = policy.access_token_lifetime.unwrap_or(lifetimes.access_token);
+        let refresh = self.refresh_policy(client).map_or(0, |policy| policy.absolute_lifetime);
+        Authorization {
+            id: AuthorizationId::from_bytes(self.random()),
+            issuer: self.config.issuer.clone(),
+            client_id: client.id().clone(),
+            subject: login.subject.clone(),
+            scope,
+            resources: Vec::new(),
+            session: self.keys.session_digest(login.session.as_deref()),
+            auth_time: login.auth_time,
+            acr: login.acr.clone(),
+            amr: login.amr.clone(),
+            created_at: now,
+            expires_at: now.plus(code).plus(access.max(refresh)),
+        }
     }
 
     /// The scope an authorization still has: what was approved, as far as the client and the host still allow it.

@@ -9,7 +9,7 @@ use crate::context::{Abilities, Context};
 use crate::error::Error;
 use crate::events::Event;
 use crate::issue::refresh_token::{Claimed, current};
-use crate::issue::{Approved, Commit, RefreshTokenAnswer, TokenRequest, TokenResponse, refresh_policy};
+use crate::issue::{Approved, Commit, RefreshTokenAnswer, TokenRequest, TokenResponse};
 use crate::model::{ActiveRefreshToken, Issued, RefreshPolicy, RefreshToken as Family, Rotation, Scope};
 use crate::secret::Digest;
 use crate::storage::{RefreshTokenStore, Rotated, Selector};
@@ -71,7 +71,7 @@ impl TokenGrant for Refresh {
         let ActiveRefreshToken { token: family, authorization } = found;
         let standing = context.standing_scope(&authorization, &request.client).await?;
         let scope = request.scope_within(&standing)?;
-        let policy = refresh_policy(context, &request.client).ok_or_else(refused)?;
+        let policy = context.refresh_policy(&request.client).ok_or_else(refused)?;
         let use_ = Use { generation: claimed.generation, made_by: made_by(request, &scope), now: request.now, policy };
         let (refresh_token, commit) = self.outcome(context, use_, family)?;
         Ok(Approved { refresh_token, ..Approved::under(authorization, scope, commit) })

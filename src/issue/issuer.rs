@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::context::Context;
 use crate::error::{Error, ErrorCode};
 use crate::events::Event;
-use crate::model::{AccessToken, Authorization, Client, Issued, Kept, RefreshPolicy, RefreshToken, Rotation, Scope};
+use crate::model::{AccessToken, Authorization, Client, Issued, Kept, RefreshToken, Scope};
 use crate::secret::Secret;
 
 /// What a grant found that the client may have. Nothing has changed in the store yet.
@@ -219,30 +219,9 @@ fn first_refresh_token(
     authorization: &Authorization,
     now: Timestamp,
 ) -> Result<(Option<RefreshToken>, Option<Secret>), Error> {
-    let Some(policy) = refresh_policy(context, client) else { return Ok((None, None)) };
+    let Some(policy) = context.refresh_policy(client) else { return Ok((None, None)) };
     let family = refresh_token::first(context, authorization, &policy, now);
     let token = family.as_ref().and_then(|family| refresh_token::current(&context.keys, family));
     let token = token.ok_or(Error::new(ErrorCode::ServerError, "no refresh token can be made"))?;
     Ok((family, Some(token)))
-}
-
-/// When everything under an authorization given at `now` has ended at the latest.
-pub(crate) fn authorization_end(context: &Context, client: &Client, now: Timestamp) -> Timestamp {
-    let (policy, lifetimes) = (client.policy(), context.config.lifetimes);
-    let code = policy.authorization_code_lifetime.unwrap_or(lifetimes.authorization_code);
-    let access = policy.access_token_lifetime.unwrap_or(lifetimes.access_token);
-    let refresh = refresh_policy(context, client).map_or(0, |policy| policy.absolute_lifetime);
-    now.plus(code).plus(access.max(refresh))
-}
-
-/// The policy for the client's refresh tokens; `None` when it gets none.
-///
-/// A public client's tokens are rotated whatever the server does for others (RFC 9700 section 2.2.2).
-pub(crate) fn refresh_policy(context: &Context, client: &Client) -> Option<RefreshPolicy> {
-    let server = context.config.refresh_policy.filter(|_| client.may_use("refresh_token"))?;
-    let mut policy = client.policy().refresh_token.unwrap_or(server);
-    if client.is_public() && policy.rotation == Rotation::Keep {
-        policy.rotation = Rotation::default();
-    }
-    Some(policy)
 }

@@ -7,5 +7,4 @@ pub(crate) mod refresh_token;
 
 pub use extension::{Extension, TokenRequest};
 pub use issuer::{Approved, Commit, Issuer, RefreshTokenAnswer, TokenResponse};
-pub(crate) use issuer::{authorization_end, refresh_policy};
 pub use opaque::{Claims, Opaque, TokenFormat};

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::HeaderMap;
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse as _, Response};
@@ -100,11 +100,25 @@ async fn home(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Html<St
     pages::show(pages::Home { base: &app.site.base, issuer: &app.site.issuer, user_id, endpoints: &app.endpoints })
 }
 
+/// The longest address. A request of 4 KiB that waits for a login, escaped twice, is shorter.
+const MAX_URI: usize = 32 * 1024;
+
+fn refused(request: &Request) -> Option<Failure> {
+    let length = request.uri().path_and_query().map_or(0, |address| address.as_str().len());
+    if length > MAX_URI {
+        return Some(Failure::UriTooLong);
+    }
+    (request.headers().get_all(HOST).iter().count() > 1).then_some(Failure::Host)
+}
+
 /// Makes a page of a [`Failure`], and adds the headers that every answer has.
 async fn finish(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     // The query is left out: it may carry codes and tickets.
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let mut response = next.run(request).await;
+    let mut response = match refused(&request) {
+        Some(failure) => failure.into_response(),
+        None => next.run(request).await,
+    };
     if let Some(failure) = response.extensions_mut().remove::<Failure>() {
         let (title, message) = (failure.title(), failure.message());
         let page = pages::Error { base: &app.site.base, title, message, code: None };

@@ -11,6 +11,9 @@ pub(crate) enum Failure {
     /// The form is not well-formed.
     Malformed,
     TooLarge,
+    UriTooLong,
+    /// There is more than one Host header (RFC 9112 section 3.2).
+    Host,
     /// The form does not come from a page of this server in the same browser.
     Forged,
     /// The server itself is at fault.
@@ -21,7 +24,7 @@ impl Failure {
     pub(crate) const fn title(self) -> &'static str {
         match self {
             Self::NotFound => "There is no such page",
-            Self::Malformed | Self::TooLarge => "This request cannot be completed",
+            Self::Malformed | Self::TooLarge | Self::UriTooLong | Self::Host => "This request cannot be completed",
             Self::Forged => "This page can no longer be used",
             Self::Internal => "Something went wrong here",
         }
@@ -32,6 +35,8 @@ impl Failure {
             Self::NotFound => "Check the address.",
             Self::Malformed => "The form is not well-formed.",
             Self::TooLarge => "The form is too large.",
+            Self::UriTooLong => "The address is too long.",
+            Self::Host => "It names more than one host.",
             Self::Forged => "Go back, load the page again and send the form from there. Cookies must be allowed.",
             Self::Internal => "Try again later.",
         }
@@ -40,7 +45,8 @@ impl Failure {
     pub(crate) const fn status(self) -> StatusCode {
         match self {
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::Malformed => StatusCode::BAD_REQUEST,
+            Self::Malformed | Self::Host => StatusCode::BAD_REQUEST,
+            Self::UriTooLong => StatusCode::URI_TOO_LONG,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Forged => StatusCode::FORBIDDEN,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,

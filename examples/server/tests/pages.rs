@@ -150,3 +150,18 @@ async fn an_issuer_may_have_a_path() {
     assert!(browser.get("/tenant/").await.text.contains("href=\"/tenant/logout\""));
     assert_eq!(browser.get("/login").await.status, StatusCode::NOT_FOUND);
 }
+
+#[tokio::test]
+async fn an_address_has_a_bound_and_a_request_one_host() {
+    let server = start().await;
+    let browser = server.browser();
+    let long = |length| format!("/login?next=/{}", "a".repeat(length));
+    assert_eq!(browser.get(&long(30_000)).await.status, StatusCode::OK);
+    assert_eq!(browser.get(&long(33_000)).await.status, StatusCode::URI_TOO_LONG);
+    let mut stream = tokio::net::TcpStream::connect(server.running.addresses()[0]).await.unwrap();
+    let request = b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\nConnection: close\r\n\r\n";
+    tokio::io::AsyncWriteExt::write_all(&mut stream, request).await.unwrap();
+    let mut answer = String::new();
+    tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+}

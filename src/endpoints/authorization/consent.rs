@@ -7,7 +7,6 @@ use crate::error::{Error, ErrorCode};
 use crate::events::Event;
 use crate::grants::Responded;
 use crate::interaction::{Login, PendingConsent};
-use crate::issue::authorization_end;
 use crate::model::{Authorization, Consent, Scope};
 use crate::secret::{Digest, Secret};
 use crate::ticket::{ConsentTicket, Sealed, Seed, request_digest};
@@ -79,22 +78,9 @@ impl AtConsent<'_> {
 
     /// The authorization that an approval of `scope` makes.
     pub(super) fn authorization(&self, scope: Scope, seed: &Seed) -> Authorization {
-        let request = self.request;
-        let client = &request.target.client;
-        Authorization {
-            id: seed.authorization_id(),
-            issuer: self.context.config.issuer.clone(),
-            client_id: client.id().clone(),
-            subject: self.login.subject.clone(),
-            scope,
-            resources: Vec::new(),
-            session: self.context.keys.session_digest(self.login.session.as_deref()),
-            auth_time: self.login.auth_time,
-            acr: self.login.acr.clone(),
-            amr: self.login.amr.clone(),
-            created_at: request.received_at,
-            expires_at: authorization_end(self.context, client, request.received_at),
-        }
+        let (client, now) = (&self.request.target.client, self.request.received_at);
+        let authorization = self.context.new_authorization(client, self.login, scope, now);
+        Authorization { id: seed.authorization_id(), ..authorization }
     }
 
     /// Answers the client with what was saved.

@@ -8,8 +8,8 @@ use crate::error::{Error, StorageError};
 use crate::grants::{BoundGrant, Grant, SaveToken, TokenGrant};
 use crate::hooks::Attempt;
 use crate::interaction::Login;
-use crate::issue::{Approved, RefreshTokenAnswer, TokenRequest, authorization_end};
-use crate::model::{Authorization, AuthorizationId, Client, Scope};
+use crate::issue::{Approved, RefreshTokenAnswer, TokenRequest};
+use crate::model::Client;
 use crate::secret::Secret;
 use crate::storage::TokenStore;
 
@@ -57,7 +57,7 @@ impl<V: PasswordVerifier> TokenGrant for ExchangePassword<V> {
     async fn approve(&self, context: &Context, request: &TokenRequest<'_>) -> Result<Approved, Error> {
         let scope = request.scope_within(&request.client.metadata().scope)?;
         let login = self.login(context, request).await?;
-        let authorization = authorization(context, request, login, scope.clone());
+        let authorization = context.new_authorization(&request.client, &login, scope.clone(), request.now);
         Ok(Approved {
             refresh_token: RefreshTokenAnswer::New,
             ..Approved::under(authorization, scope, Box::new(SaveToken(self.tokens.clone())))
@@ -81,23 +81,5 @@ impl<V: PasswordVerifier> ExchangePassword<V> {
             }
         }
         login.ok_or(Error::invalid_grant("the username or password is wrong"))
-    }
-}
-
-/// The authorization that the user gave by handing over the password.
-fn authorization(context: &Context, request: &TokenRequest<'_>, login: Login, scope: Scope) -> Authorization {
-    Authorization {
-        id: AuthorizationId::from_bytes(context.random()),
-        issuer: context.config.issuer.clone(),
-        client_id: request.client.id().clone(),
-        session: context.keys.session_digest(login.session.as_deref()),
-        subject: login.subject,
-        scope,
-        resources: Vec::new(),
-        auth_time: login.auth_time,
-        acr: login.acr,
-        amr: login.amr,
-        created_at: request.now,
-        expires_at: authorization_end(context, &request.client, request.now),
     }
 }
