@@ -92,6 +92,8 @@ start server http://localhost:9000/
 start client http://localhost:8000/
 step "the walk in Chromium"
 (cd "$tools" && node browser.mjs)
+step "the walk with openid-client"
+(cd "$tools" && node openid_client.mjs)
 step "the walk with Authlib"
 "$tools/venv/bin/python" "$tools/authlib_walk.py"
 stop
