@@ -104,4 +104,9 @@ if sed '1,/Ctrl-C stops the server/d' "$tools/server.log" | grep -E 'client_secr
     exit 1
 fi
 
+if [ "${1:-}" = --full ]; then
+    step "benchmarks, one round of each"
+    cargo bench -p grantwell --bench flows --locked -- --test
+fi
+
 step "all passed"

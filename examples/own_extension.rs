@@ -1,5 +1,5 @@
 //! An extension of one's own: every token request shall be checked once more, or the answer shall say more, whatever
-//! the grant. Here each client belongs to a tenant, the answer names it, and a client without one gets nothing.
+//! the grant at the token endpoint. Here each client belongs to a tenant, the answer names it, and a client without one gets nothing.
 //! Run it by `cargo run --example own_extension`.
 
 use std::error::Error;

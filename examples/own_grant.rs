@@ -59,7 +59,7 @@ impl TokenGrant for Exchange {
         let code = Digest::of(request.params.require("kiosk_code")?);
         let subject = self.codes.table().get(&code).cloned().ok_or(grantwell::Error::invalid_grant(REFUSED))?;
         let scope = request.scope_within(&request.client.metadata().scope)?;
-        let login = Login { subject, session: None, auth_time: request.now, acr: None, amr: Vec::new() };
+        let login = Login::without_session(subject, request.now);
         let authorization = Authorization {
             expires_at: request.now.plus(15 * 60),
             ..context.new_authorization(&request.client, &login, scope.clone(), request.now)

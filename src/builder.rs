@@ -13,13 +13,13 @@ use crate::events::EventSink;
 use crate::extensions::Pkce;
 use crate::grants::{Grant, ResponseType, TokenGrant};
 use crate::hooks::{RateLimiter, SubjectPolicy};
-use crate::issue::{Extension, Issuer, TokenFormat};
+use crate::issue::{Extension, TokenFormat, TokenIssuer};
 use crate::metadata::Metadata;
 use crate::model::Scope;
 use crate::secret_keys::{KeyRing, SecretKey};
 use crate::server::{AuthorizationServer, Inner};
 use crate::storage::{ClientStore, ConsentStore, RevocationStore};
-use crate::wire::ErrorPage;
+use crate::wire::{ErrorPage, ResponseMode};
 
 /// Builds an [`AuthorizationServer`]; begun by [`AuthorizationServer::builder`].
 #[must_use]
@@ -51,6 +51,9 @@ pub enum BuildError {
     /// A URL, path or lifetime cannot be used.
     #[error("{0}")]
     Configuration(&'static str),
+    /// Where an endpoint is said to be cannot stand behind the base URL.
+    #[error("`{0}` is no path: it must begin with a slash and be nothing but a path")]
+    Path(String),
     /// Tickets and refresh tokens need keys.
     #[error("the authorization endpoint and the refresh_token grant need secret keys: call `secret_keys`")]
     NoSecretKeys,
@@ -121,8 +124,8 @@ impl<S> Builder<S> {
     }
 
     /// Lets the server revoke: what a replayed code bought (RFC 6749 section 4.1.2), and what
-    /// [`AuthorizationServer::revoke_authorizations`] selects. The `refresh_token` grant and the revocation endpoint bring
-    /// this with them.
+    /// [`AuthorizationServer::revoke_authorizations`] selects. The `refresh_token` grant and the revocation endpoint
+    /// bring this with them.
     pub fn with_revocation(mut self) -> Self
     where
         S: RevocationStore,
@@ -218,7 +221,7 @@ impl<S> Builder<S> {
     pub fn build(self) -> Result<AuthorizationServer, BuildError> {
         self.check()?;
         let extensions: Arc<[Box<dyn Extension>]> = self.extensions.into();
-        let issuer = Arc::new(Issuer::new(self.token_format, extensions.clone()));
+        let issuer = Arc::new(TokenIssuer::new(self.token_format, extensions.clone()));
         let authenticator = Authenticator::new(self.client_authentications);
         unique("client authentication methods", authenticator.methods().iter().map(|own| own.as_str().to_owned()))?;
         let mut endpoints = self.endpoints;
@@ -245,7 +248,7 @@ impl<S> Builder<S> {
         }
         let issues_no_refresh = |grant: &str| matches!(grant, "refresh_token" | "client_credentials");
         if has_refresh
-            && self.response_types.is_empty()
+            && self.response_types.iter().all(|own| own.grant_type() == "implicit")
             && self.token_grants.iter().all(|grant| issues_no_refresh(grant.grant_type()))
         {
             return Err(BuildError::Unreachable("refresh_token"));
@@ -262,8 +265,8 @@ fn check_paths(
 ) -> Result<(), BuildError> {
     let own = has_authorization.then(|| config.authorization_path.clone());
     let paths: Vec<String> = endpoints.iter().map(|endpoint| endpoint.path().to_owned()).chain(own).collect();
-    if !paths.iter().all(|path| is_path(path)) {
-        return Err(BuildError::Configuration("an endpoint's path must begin with a slash and be nothing but a path"));
+    if let Some(path) = paths.iter().find(|path| !is_path(path)) {
+        return Err(BuildError::Path(path.clone()));
     }
     unique("endpoints", paths.into_iter())
 }
@@ -290,6 +293,9 @@ fn metadata(
     if !authorization.response_types.is_empty() {
         metadata.add_authorization_endpoint(config);
         let response_types = authorization.response_types.iter();
+        if authorization.response_types.iter().all(|own| own.response_mode() != ResponseMode::Query) {
+            metadata.response_modes_supported.retain(|name| name != ResponseMode::Query.as_str());
+        }
         metadata.response_types_supported = response_types.map(|own| own.response_type().to_owned()).collect();
     }
     let methods = authenticator.methods();

@@ -1,6 +1,5 @@
 //! Time and randomness, as parameters.
 
-use std::fmt::Debug;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rand::Rng;
@@ -34,7 +33,7 @@ impl Timestamp {
 }
 
 /// Where the server reads the time.
-pub trait Clock: Debug + Send + Sync + 'static {
+pub trait Clock: Send + Sync + 'static {
     /// The current time.
     fn now(&self) -> Timestamp;
 }
@@ -52,7 +51,7 @@ impl Clock for SystemClock {
 }
 
 /// Where the server draws codes, tokens, nonces and identifiers.
-pub trait Randomness: Debug + Send + Sync + 'static {
+pub trait Randomness: Send + Sync + 'static {
     /// Fills `bytes` with unpredictable bytes fit for cryptographic use.
     fn fill(&self, bytes: &mut [u8]);
 }

@@ -70,17 +70,22 @@ impl Config {
     /// What is wrong with the URLs and lifetimes, if anything.
     pub(crate) fn contradiction(&self) -> Option<&'static str> {
         let Lifetimes { authorization_code, access_token, ticket } = self.lifetimes;
-        if !is_endpoint_url(self.issuer.as_str()) || !is_endpoint_url(&self.base_url) {
+        if !is_endpoint_url(self.issuer.as_str()) {
             Some(
-                "the issuer and the base URL must be https URLs (http on a loopback host) in their normal form, without \
-                 query and fragment (RFC 8414 section 2)",
+                "the issuer must be an https URL (http on a loopback host) in its normal form, without query and \
+                 fragment (RFC 8414 section 2)",
             )
-        } else if !is_path(&self.authorization_path) {
-            Some("the authorization endpoint's path must begin with a slash and be nothing but a path")
+        } else if !is_endpoint_url(&self.base_url) {
+            Some(
+                "the base URL must be an https URL (http on a loopback host) in its normal form, without query \
+                 and fragment",
+            )
         } else if !(1..=600).contains(&authorization_code) {
             Some("an authorization code lives 1 to 600 seconds (RFC 6749 section 4.1.2)")
-        } else if access_token == 0 || ticket == 0 {
-            Some("a lifetime is zero")
+        } else if access_token == 0 {
+            Some("the access token's lifetime is zero")
+        } else if ticket == 0 {
+            Some("the ticket's lifetime is zero")
         } else {
             self.refresh_policy.as_ref().and_then(RefreshPolicy::contradiction)
         }

@@ -11,15 +11,13 @@ use crate::hooks::{RateLimiter, SubjectPolicy, Verdict};
 use crate::interaction::Login;
 use crate::model::{Authorization, AuthorizationId, Client, ClientId, Issuer, RefreshPolicy, Rotation, Scope};
 use crate::secret_keys::KeyRing;
-use crate::storage::{AccessTokenStore, ClientStore, ConsentStore, RefreshTokenStore, RevocationStore};
+use crate::storage::{ClientStore, ConsentStore, RefreshTokenStore, RevocationStore};
 use crate::wire::{ErrorPage, PlainErrorPage};
 
 /// What registered parts found the store able to do. A part uses another's ability only if it is there.
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct Abilities {
-    /// Finding access tokens.
-    pub access_tokens: Option<Arc<dyn AccessTokenStore>>,
     /// Finding and rotating refresh tokens; there when the `refresh_token` grant is registered.
     pub refresh_tokens: Option<Arc<dyn RefreshTokenStore>>,
     /// Revoking tokens and authorizations.
@@ -115,8 +113,8 @@ impl Context {
         Some(policy)
     }
 
-    /// An authorization that the user of `login` gives the client at `now`. It ends when nothing that can be issued under
-    /// it by the client's policy is left.
+    /// An authorization that the user of `login` gives the client at `now`. It ends when nothing that can be issued
+    /// under it by the client's policy is left.
     pub fn new_authorization(&self, client: &Client, login: &Login, scope: Scope, now: Timestamp) -> Authorization {
         let (policy, lifetimes) = (client.policy(), self.config.lifetimes);
         let code = policy.authorization_code_lifetime.unwrap_or(lifetimes.authorization_code);

@@ -13,7 +13,7 @@ use crate::storage::Selector;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// The token endpoint answered with tokens.
+    /// Tokens were issued, at the token endpoint or by the implicit grant.
     Issued {
         /// To whom.
         client_id: &'a ClientId,
@@ -74,7 +74,7 @@ pub enum Event<'a> {
         /// How many stood until then.
         count: usize,
     },
-    /// A record of another issuer or client answered a look-up; it was treated as unknown.
+    /// A record of another issuer answered a look-up; it was treated as unknown.
     ForeignRecord {
         /// What it was.
         kind: &'static str,
@@ -87,7 +87,8 @@ pub trait EventSink: Send + Sync + 'static {
     fn event(&self, event: &Event<'_>);
 }
 
-/// Writes the event to `tracing`: what an operator must see as a warning, the rest as information.
+/// Writes the event to `tracing`: faults as errors, what is suspicious as warnings, refusals as information, the rest
+/// for debugging.
 pub(crate) fn trace(event: &Event<'_>) {
     match event {
         Event::Refused { endpoint, client_id, error, address } => {

@@ -13,6 +13,9 @@ use crate::model::{Authorization, Client, ClientId, Scope};
 #[async_trait]
 pub trait SubjectPolicy: Send + Sync + 'static {
     /// Allows, narrows or refuses.
+    ///
+    /// # Errors
+    /// The host cannot tell now; answered as 503.
     async fn review(&self, authorization: &Authorization, client: &Client) -> Result<Verdict, StorageError>;
 }
 
@@ -50,7 +53,11 @@ pub enum Attempt<'a> {
 /// Limits how often someone may guess. Without one, nothing is limited.
 #[async_trait]
 pub trait RateLimiter: Send + Sync + 'static {
-    /// Whether the attempt may be made: `Err` with the seconds to wait, answered as 429.
+    /// Whether the attempt may be made. If the server then fails to find out whether it was right (a store's fault),
+    /// neither of the other two is called.
+    ///
+    /// # Errors
+    /// The seconds to wait, answered as 429.
     async fn check(&self, attempt: &Attempt<'_>) -> Result<(), u32>;
 
     /// The attempt was made and failed.

@@ -33,6 +33,13 @@ impl Login {
     }
 }
 
+impl Login {
+    /// Like [`Login::new`], where the host keeps no session.
+    pub fn without_session(subject: impl Into<Subject>, auth_time: Timestamp) -> Self {
+        Self { subject: subject.into(), session: None, auth_time, acr: None, amr: Vec::new() }
+    }
+}
+
 impl fmt::Debug for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let login = &mut f.debug_struct("Login");
@@ -84,7 +91,8 @@ impl PendingLogin {
         &self.resume_url
     }
 
-    /// The request itself, as a GET: for a POST that came without the host's cookie (`SameSite`), to look again with it.
+    /// The request itself, as a GET: for a POST that came without the host's cookie (`SameSite`), to look again with
+    /// it.
     pub fn request_url(&self) -> &str {
         &self.request_url
     }

@@ -41,7 +41,8 @@ impl AuthorizationServer {
     /// Answers the client what the user decided. `ticket` comes from the consent page's form.
     ///
     /// Posted under another login than the page was shown to, or too late, it decides nothing: the answer then leads
-    /// back to the authorization endpoint. Deciding twice gives the same answer while its code is unused.
+    /// back to the authorization endpoint. Deciding twice gives the same code while it is unused; a token in
+    /// the fragment is minted anew.
     pub async fn decide(&self, ticket: &str, login: Option<&Login>, decision: Decision) -> Response<Bytes> {
         self.0.authorization.decide(&self.0.context, ticket, login, decision).await
     }

@@ -134,7 +134,8 @@ pub enum Selector {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot revoke",
     label = "this needs a store that revokes tokens and authorizations",
-    note = "implement `grantwell::storage::RevocationStore` (the hooks `revoke_token`, `revoke_authorizations`) for `{Self}`"
+    note = "implement `grantwell::storage::RevocationStore` (the hooks `revoke_token`, `revoke_authorizations`) for \
+            `{Self}`"
 )]
 pub trait RevocationStore: Send + Sync + 'static {
     /// Revokes one access token, for good.
@@ -159,7 +160,8 @@ pub enum Rotated {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot hold refresh tokens",
     label = "the refresh_token grant needs a store for its tokens",
-    note = "implement `grantwell::storage::RefreshTokenStore` (the hooks `query_refresh_token`, `rotate_refresh_token`) for `{Self}`"
+    note = "implement `grantwell::storage::RefreshTokenStore` (the hooks `query_refresh_token`, \
+            `rotate_refresh_token`) for `{Self}`"
 )]
 pub trait RefreshTokenStore: TokenStore + RevocationStore {
     /// The family of that handle with its authorization, in one consistent read; `None` when it is unknown or its

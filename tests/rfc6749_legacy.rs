@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use common::*;
 use grantwell::grants::legacy::{Implicit, Password, PasswordVerifier};
-use grantwell::hooks::{Attempt, RateLimiter};
-use grantwell::model::{AuthMethod, Client, ClientMetadata};
+use grantwell::hooks::{Attempt, RateLimiter, SubjectPolicy, Verdict};
+use grantwell::model::{AuthMethod, Authorization, Client, ClientMetadata};
 use grantwell::stores::MemoryStore;
 use grantwell::{
     AuthorizationServer, Authorize, Builder, Clock as _, Decision, Login, Secret, SecretKey, StorageError,
@@ -71,6 +71,49 @@ async fn the_implicit_grant_answers_in_the_fragment() {
 }
 
 #[tokio::test]
+async fn each_click_is_an_approval_of_its_own() {
+    let fixture = implicit();
+    let login = fixture.login("alice");
+    let request = changed(&implicit_request(), "scope", Some("profile email"));
+    let pending = fixture.consent(&request, &login).await;
+    let narrow = Decision::Approve { scope: Some("profile".parse().unwrap()), remember: false };
+    for (decision, scope) in [(narrow, "profile"), (Decision::APPROVE, "profile email")] {
+        fixture.clock.advance(300);
+        let response = fixture.server.decide(pending.ticket(), Some(&login), decision).await;
+        let token = redirect_param(&response, "access_token").unwrap();
+        fixture.clock.advance(100);
+        let facts = fixture.post_as("/introspect", "rs", &[("token", &token)]).await;
+        assert_eq!((facts.text("scope"), facts.json["exp"].as_u64()), (scope, Some(now(&fixture) + 3500)));
+    }
+}
+
+fn now(fixture: &Fixture) -> u64 {
+    fixture.clock.now().as_unix()
+}
+
+/// Refuses everybody.
+struct Nobody;
+
+#[async_trait]
+impl SubjectPolicy for Nobody {
+    async fn review(&self, _: &Authorization, _: &Client) -> Result<Verdict, StorageError> {
+        Ok(Verdict::Refuse)
+    }
+}
+
+#[tokio::test]
+async fn a_user_whom_the_host_refuses_gets_nothing() {
+    let fixture = Fixture::with(|builder| builder.grant(Implicit::new()).subject_policy(Nobody));
+    fixture.store.insert_client(public("spa", spa()));
+    let login = fixture.login("alice");
+    let pending = fixture.consent(&implicit_request(), &login).await;
+    let response = fixture.server.decide(pending.ticket(), Some(&login), Decision::APPROVE).await;
+    assert_eq!(redirect_param(&response, "error").as_deref(), Some("access_denied"));
+    let fixture = with_password(|builder| builder.subject_policy(Nobody));
+    fixture.token("old", &password_request("alice", "right")).await.is_refused(400, "invalid_grant");
+}
+
+#[tokio::test]
 async fn a_token_never_travels_in_a_query() {
     let fixture = implicit();
     let login = fixture.login("alice");
@@ -98,7 +141,8 @@ async fn a_server_may_have_the_authorization_endpoint_alone() {
     let published: serde_json::Value = serde_json::from_slice(server.metadata()).unwrap();
     assert_eq!(published["response_types_supported"], json!(["token"]));
     assert_eq!(published["grant_types_supported"], json!(["implicit"]));
-    assert_eq!(published.get("token_endpoint"), None);
+    assert_eq!(published["response_modes_supported"], json!(["fragment", "form_post"]));
+    assert_eq!((published.get("token_endpoint"), published.get("code_challenge_methods_supported")), (None, None));
     assert_eq!(server.endpoints().call(post("/token", &[])).await.status(), 404);
     let login = Login::new("alice", "s", grantwell::SystemClock.now());
     let request = get(&format!("/authorize?{}", encode(&implicit_request())));

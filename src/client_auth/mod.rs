@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::Request;
 
-pub use none::PublicClient;
-pub use secret::{ClientSecretBasic, ClientSecretPost};
+use none::PublicClient;
+use secret::{ClientSecretBasic, ClientSecretPost};
 
 use crate::context::Context;
 use crate::error::{Error, ErrorCode};

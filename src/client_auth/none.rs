@@ -8,7 +8,7 @@ use crate::model::{AuthMethod, Client, ClientId};
 
 /// `none`: a public client names itself by `client_id` and proves nothing (RFC 6749 section 3.2.1).
 #[derive(Clone, Copy, Debug)]
-pub struct PublicClient;
+pub(super) struct PublicClient;
 
 #[async_trait]
 impl ClientAuthentication for PublicClient {

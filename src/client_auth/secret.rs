@@ -9,11 +9,11 @@ use crate::wire::basic_credentials;
 
 /// `client_secret_basic`: HTTP Basic, both halves form-encoded (RFC 6749 section 2.3.1).
 #[derive(Clone, Copy, Debug)]
-pub struct ClientSecretBasic;
+pub(super) struct ClientSecretBasic;
 
 /// `client_secret_post`: `client_id` and `client_secret` in the body (RFC 6749 section 2.3.1).
 #[derive(Clone, Copy, Debug)]
-pub struct ClientSecretPost;
+pub(super) struct ClientSecretPost;
 
 #[async_trait]
 impl ClientAuthentication for ClientSecretBasic {

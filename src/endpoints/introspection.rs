@@ -42,8 +42,7 @@ impl Introspection {
 }
 
 impl<S: AccessTokenStore> Endpoint<S> for Introspection {
-    fn bind(self, store: &Arc<S>, abilities: &mut Abilities) -> Box<dyn EndpointHandler> {
-        abilities.access_tokens = Some(store.clone());
+    fn bind(self, store: &Arc<S>, _: &mut Abilities) -> Box<dyn EndpointHandler> {
         Box::new(Introspect { access_tokens: store.clone(), resource_servers: self.resource_servers })
     }
 }
@@ -133,12 +132,10 @@ impl Introspect {
         claimed: &Claimed<'_>,
     ) -> Result<Option<Response<Bytes>>, Error> {
         let Some(store) = &context.abilities.refresh_tokens else { return Ok(None) };
-        let Some(found) = store.query_refresh_token(&claimed.handle).await? else { return Ok(None) };
+        let Some(found) = claimed.find(context, &**store).await? else { return Ok(None) };
         let family = &found.token;
         let is_active = claimed.generation == family.generation
-            && claimed.is_authentic(&context.keys, family)
             && family.client_id == *client.id()
-            && context.is_own("refresh token", &family.issuer)
             && found.is_active(&context.config.issuer, context.now());
         if !is_active {
             return Ok(None);

@@ -31,7 +31,6 @@ impl Revocation {
 
 impl<S: AccessTokenStore + RevocationStore> Endpoint<S> for Revocation {
     fn bind(self, store: &Arc<S>, abilities: &mut Abilities) -> Box<dyn EndpointHandler> {
-        abilities.access_tokens = Some(store.clone());
         abilities.revocation = Some(store.clone());
         Box::new(Revoke { access_tokens: store.clone(), revocation: store.clone() })
     }
@@ -77,11 +76,7 @@ enum Revoked {
 impl Revoke {
     async fn revoke_family(&self, context: &Context, client: &Client, claimed: &Claimed<'_>) -> Result<Revoked, Error> {
         let Some(store) = &context.abilities.refresh_tokens else { return Ok(Revoked::NothingToDo) };
-        let Some(found) = store.query_refresh_token(&claimed.handle).await? else { return Ok(Revoked::NothingToDo) };
-        let is_authentic = claimed.is_authentic(&context.keys, &found.token);
-        if !is_authentic || !context.is_own("refresh token", &found.token.issuer) {
-            return Ok(Revoked::NothingToDo);
-        }
+        let Some(found) = claimed.find(context, &**store).await? else { return Ok(Revoked::NothingToDo) };
         is_own_token(found.token.client_id == *client.id())?;
         let id = found.authorization.id;
         self.revocation.revoke_authorizations(&Selector::Authorization(id)).await?;

@@ -8,7 +8,7 @@ use super::{Call, EndpointHandler};
 use crate::client_auth::address;
 use crate::error::{Error, ErrorCode};
 use crate::grants::TokenGrant;
-use crate::issue::{Issuer, TokenRequest};
+use crate::issue::{TokenIssuer, TokenRequest};
 use crate::metadata::Metadata;
 use crate::model::AuthMethod;
 use crate::wire::json;
@@ -16,7 +16,7 @@ use crate::wire::json;
 /// The token endpoint (RFC 6749 section 3.2).
 pub(crate) struct TokenEndpoint {
     pub(crate) grants: Vec<Box<dyn TokenGrant>>,
-    pub(crate) issuer: Arc<Issuer>,
+    pub(crate) issuer: Arc<TokenIssuer>,
 }
 
 #[async_trait]

@@ -53,7 +53,7 @@ impl Extension for Pkce {
     }
 
     fn metadata(&self, metadata: &mut Metadata) {
-        if metadata.authorization_endpoint.is_none() {
+        if !metadata.response_types_supported.iter().any(|name| issues_code(name)) {
             return;
         }
         let methods = if self.allows_plain { &["S256", "plain"][..] } else { &["S256"] };
@@ -61,8 +61,7 @@ impl Extension for Pkce {
     }
 
     async fn authorize(&self, _: &Context, params: &Params, client: &Client) -> Result<Option<Value>, Error> {
-        let issues_code = params.get("response_type").unwrap_or_default().split(' ').any(|name| name == "code");
-        if !issues_code {
+        if !issues_code(params.get("response_type").unwrap_or_default()) {
             return Ok(None);
         }
         let method = params.get("code_challenge_method");
@@ -77,7 +76,7 @@ impl Extension for Pkce {
         let method = match method.unwrap_or("plain") {
             "S256" => Method::S256,
             "plain" if self.allows_plain => Method::Plain,
-            _ => return Err(refuse("code_challenge_method must be S256")),
+            _ => return Err(refuse("code_challenge_method is not allowed")),
         };
         let is_well_formed = match method {
             Method::S256 => challenge.len() == 43 && challenge.bytes().all(is_base64url),
@@ -114,6 +113,10 @@ impl Challenge {
         };
         is_verifier(verifier) && bool::from(transformed.as_bytes().ct_eq(self.challenge.as_bytes()))
     }
+}
+
+fn issues_code(response_type: &str) -> bool {
+    response_type.split(' ').any(|name| name == "code")
 }
 
 const fn is_base64url(byte: u8) -> bool {

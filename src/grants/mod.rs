@@ -17,7 +17,7 @@ use crate::authorization_request::AuthorizationRequest;
 use crate::config::Config;
 use crate::context::{Abilities, Context};
 use crate::error::Error;
-use crate::issue::{Approved, Commit, Issuer, TokenRequest, TokenResponse};
+use crate::issue::{Approved, Commit, TokenIssuer, TokenRequest, TokenResponse};
 use crate::metadata::Metadata;
 use crate::model::{Authorization, Issued};
 use crate::storage::TokenStore;
@@ -88,7 +88,7 @@ pub struct Approval<'a> {
     /// What codes are derived from.
     pub seed: &'a Seed,
     /// What mints tokens, where the response carries one.
-    pub issuer: &'a Issuer,
+    pub issuer: &'a TokenIssuer,
     /// Until when the same approval could be sent again.
     pub repeatable_until: crate::clock::Timestamp,
 }
@@ -101,8 +101,8 @@ pub enum Responded {
     AlreadyUsed,
 }
 
-/// The commit of a grant that consumes nothing.
-pub(crate) struct SaveToken<S: ?Sized>(pub(crate) Arc<S>);
+/// The commit of a grant that consumes nothing: it saves what is issued.
+pub struct SaveToken<S: ?Sized>(pub Arc<S>);
 
 #[async_trait]
 impl<S: TokenStore + ?Sized> Commit for SaveToken<S> {

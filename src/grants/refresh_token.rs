@@ -16,7 +16,8 @@ use crate::storage::{RefreshTokenStore, Rotated, Selector};
 
 /// The refresh token grant (RFC 6749 section 6). Needs [`RefreshTokenStore`] and secret keys.
 ///
-/// Registering it is also what makes the code grant issue refresh tokens, to clients that have this grant type.
+/// Registering it is also what makes the code and password grants issue refresh tokens, to clients that have this
+/// grant type.
 #[derive(Clone, Copy, Debug)]
 pub struct RefreshToken {
     policy: RefreshPolicy,
@@ -66,30 +67,23 @@ impl TokenGrant for Refresh {
 
     async fn approve(&self, context: &Context, request: &TokenRequest<'_>) -> Result<Approved, Error> {
         let claimed = Claimed::parse(request.params.require("refresh_token")?).ok_or_else(refused)?;
-        let found = self.tokens.query_refresh_token(&claimed.handle).await?.ok_or_else(refused)?;
-        check(context, request, &claimed, &found)?;
+        let found = claimed.find(context, &*self.tokens).await?.ok_or_else(refused)?;
+        check(context, request, &found)?;
         let ActiveRefreshToken { token: family, authorization } = found;
         let standing = context.standing_scope(&authorization, &request.client).await?;
         let scope = request.scope_within(&standing)?;
         let policy = context.refresh_policy(&request.client).ok_or_else(refused)?;
-        let use_ = Use { generation: claimed.generation, made_by: made_by(request, &scope), now: request.now, policy };
-        let (refresh_token, commit) = self.outcome(context, use_, family)?;
+        let attempt =
+            Use { generation: claimed.generation, made_by: made_by(request, &scope), now: request.now, policy };
+        let (refresh_token, commit) = self.outcome(context, attempt, family)?;
         Ok(Approved { refresh_token, ..Approved::under(authorization, scope, commit) })
     }
 }
 
-/// Whether the token is this server's, this client's, and still alive.
-fn check(
-    context: &Context,
-    request: &TokenRequest<'_>,
-    claimed: &Claimed<'_>,
-    found: &ActiveRefreshToken,
-) -> Result<(), Error> {
-    let is_valid = claimed.is_authentic(&context.keys, &found.token)
-        && found.token.client_id == *request.client.id()
-        && context.is_own("refresh token", &found.token.issuer)
-        && found.is_active(&context.config.issuer, request.now);
-    if is_valid { Ok(()) } else { Err(refused()) }
+/// Whether the token is this client's, and still alive.
+fn check(context: &Context, request: &TokenRequest<'_>, found: &ActiveRefreshToken) -> Result<(), Error> {
+    let is_own = found.token.client_id == *request.client.id();
+    if is_own && found.is_active(&context.config.issuer, request.now) { Ok(()) } else { Err(refused()) }
 }
 
 /// One use of a refresh token.
@@ -149,21 +143,21 @@ impl Refresh {
     fn outcome(
         &self,
         context: &Context,
-        use_: Use,
+        attempt: Use,
         family: Family,
     ) -> Result<(RefreshTokenAnswer, Box<dyn Commit>), Error> {
         let tokens = self.tokens.clone();
-        if use_.generation == family.generation {
-            let next = use_.next(context, family);
+        if attempt.generation == family.generation {
+            let next = attempt.next(context, family);
             let token = current(&context.keys, &next).ok_or_else(refused)?;
-            return Ok((RefreshTokenAnswer::Given(Some(next), token), Box::new(Rotate { tokens, use_ })));
+            return Ok((RefreshTokenAnswer::Given(Some(next), token), Box::new(Rotate { tokens, attempt })));
         }
-        if use_.repeats(&family) {
+        if attempt.repeats(&family) {
             // Within the grace: the same successor again, and a new access token.
             let token = current(&context.keys, &family).ok_or_else(refused)?;
             return Ok((RefreshTokenAnswer::Given(None, token), Box::new(SaveToken(tokens))));
         }
-        if use_.generation > family.generation || use_.is_in_window(&family) {
+        if attempt.generation > family.generation || attempt.is_in_window(&family) {
             return Err(refused());
         }
         Ok((RefreshTokenAnswer::Absent, Box::new(RevokeReused { tokens })))
@@ -173,7 +167,7 @@ impl Refresh {
 /// The current token is used: the family moves on.
 struct Rotate {
     tokens: Arc<dyn RefreshTokenStore>,
-    use_: Use,
+    attempt: Use,
 }
 
 #[async_trait]
@@ -184,9 +178,9 @@ impl Commit for Rotate {
         issued: &mut Issued,
         answer: &mut TokenResponse,
     ) -> Result<(), Error> {
-        match self.tokens.rotate_refresh_token(self.use_.generation, issued).await? {
+        match self.tokens.rotate_refresh_token(self.attempt.generation, issued).await? {
             Rotated::Saved => Ok(()),
-            Rotated::Lost(Some(family)) if self.use_.repeats(&family) => {
+            Rotated::Lost(Some(family)) if self.attempt.repeats(&family) => {
                 // Someone made the same request a moment earlier: both get the same successor.
                 answer.refresh_token = Some(current(&context.keys, &family).ok_or_else(refused)?);
                 issued.refresh_token = None;

@@ -1,50 +1,21 @@
-use std::net::IpAddr;
-use std::sync::Arc;
-
 use async_trait::async_trait;
-use bytes::Bytes;
-use http::Request;
 use serde_json::Value;
 
-use super::{Approved, TokenResponse};
-use crate::clock::Timestamp;
+use super::{Approved, TokenRequest, TokenResponse};
 use crate::context::Context;
 use crate::error::Error;
 use crate::metadata::Metadata;
-use crate::model::{Client, Issued, Scope};
+use crate::model::{Client, Issued};
 use crate::wire::Params;
-
-/// A token request (RFC 6749 section 3.2) of an authenticated client.
-#[derive(Clone)]
-#[non_exhaustive]
-pub struct TokenRequest<'a> {
-    /// The body's parameters.
-    pub params: &'a Params,
-    /// Who is calling.
-    pub client: Arc<Client>,
-    /// The request itself, for headers and extensions.
-    pub request: &'a Request<Bytes>,
-    /// When it was received; one moment for the whole request.
-    pub now: Timestamp,
-    /// From where, if the host says so.
-    pub address: Option<IpAddr>,
-}
-
-impl TokenRequest<'_> {
-    /// The scope the request names, within `most`; all of `most` when it names none (RFC 6749 section 3.3).
-    ///
-    /// # Errors
-    /// `invalid_scope`.
-    pub fn scope_within(&self, most: &Scope) -> Result<Scope, Error> {
-        Scope::requested(self.params.get("scope"), most)
-    }
-}
 
 /// A part of the protocol that no grant knows of: it reads its own parameters, keeps what it needs with the code, and
 /// checks, narrows or decorates what is issued. PKCE (RFC 7636) is one.
+///
+/// What is issued at the authorization endpoint itself (the implicit grant) has no token request: `check` and
+/// `decorate` are not called for it; refuse in `authorize`.
 #[async_trait]
 pub trait Extension: Send + Sync + 'static {
-    /// The name under which it keeps things with the code.
+    /// The name under which it keeps things with the code. `pkce` is taken: an extension of that name replaces PKCE.
     fn name(&self) -> &'static str;
 
     /// The parameters of an authorization request that are its own.

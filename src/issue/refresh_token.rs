@@ -5,9 +5,11 @@
 
 use crate::clock::Timestamp;
 use crate::context::Context;
-use crate::model::{Authorization, KeyId, RefreshHandle, RefreshPolicy, RefreshToken};
+use crate::error::Error;
+use crate::model::{ActiveRefreshToken, Authorization, KeyId, RefreshHandle, RefreshPolicy, RefreshToken};
 use crate::secret::{Digest, Secret};
 use crate::secret_keys::KeyRing;
+use crate::storage::RefreshTokenStore;
 
 /// The parts of a presented token that name what it claims to be.
 #[derive(Clone, Copy, Debug)]
@@ -28,8 +30,22 @@ impl<'a> Claimed<'a> {
         Some(Self { handle: handle.parse().ok()?, generation: generation.parse().ok()?, token })
     }
 
+    /// The family, if this server made the token and still has the key it was made with.
+    ///
+    /// # Errors
+    /// A store's fault.
+    pub(crate) async fn find(
+        &self,
+        context: &Context,
+        store: &dyn RefreshTokenStore,
+    ) -> Result<Option<ActiveRefreshToken>, Error> {
+        let found = store.query_refresh_token(&self.handle).await?;
+        let authentic = found.filter(|found| self.is_authentic(&context.keys, &found.token));
+        Ok(authentic.filter(|found| context.is_own("refresh token", &found.token.issuer)))
+    }
+
     /// Whether this server made it, for this family, under a key it still has; constant time for each key.
-    pub(crate) fn is_authentic(&self, keys: &KeyRing, family: &RefreshToken) -> bool {
+    fn is_authentic(&self, keys: &KeyRing, family: &RefreshToken) -> bool {
         let made_by = |key| token(keys, key, family, self.generation).is_some_and(|own| own.matches(self.token));
         self.handle == family.handle && keys.ids().any(made_by)
     }

@@ -139,6 +139,9 @@ pub trait SecretVerifier: Send + Sync + 'static {
     /// Whether `secret` is right, in time that does not depend on how wrong it is.
     ///
     /// A slow check (a password hash) tells by its time that the client exists; limit how often it can be tried.
+    ///
+    /// # Errors
+    /// The host cannot tell now; answered as 503.
     async fn verify(&self, secret: &Secret) -> Result<bool, StorageError>;
 }
 

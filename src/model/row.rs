@@ -12,8 +12,8 @@ use crate::secret::Digest;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     /// The primary key: what the hooks look the record up by, as its `to_string()` writes it (the [`Digest`] of a code
-    /// or access token, the [`RefreshHandle`](super::RefreshHandle), the [`AuthorizationId`](super::AuthorizationId)); of a
-    /// consent, [`Consent::row_id`].
+    /// or access token, the [`RefreshHandle`](super::RefreshHandle), the [`AuthorizationId`](super::AuthorizationId));
+    /// of a consent, [`Consent::row_id`].
     pub id: String,
     /// The authorization it belongs to (or, of an authorization, its own identifier).
     pub authorization: Option<String>,

@@ -69,7 +69,8 @@ impl Scope {
         Self::collect(self.iter().filter(|token| !other.contains(token)))
     }
 
-    /// The scope that a request's `scope` names, within `most`; all of `most` when it names none (RFC 6749 section 3.3).
+    /// The scope that a request's `scope` names, within `most`; all of `most` when it names none (RFC 6749 section
+    /// 3.3).
     ///
     /// # Errors
     /// `invalid_scope`.

@@ -18,7 +18,8 @@ use crate::storage::{
 };
 
 /// The reference store: everything in memory, every promise kept under one lock, which is held for as long as the
-/// records that a call touches are looked up. It forgets everything when the process ends, and grows until it is purged ([`PurgeStore`]).
+/// records that a call touches are looked up. It forgets everything when the process ends, and grows until it is
+/// purged ([`PurgeStore`]).
 #[derive(Debug, Default)]
 pub struct MemoryStore(Mutex<Tables>);
 

@@ -3,13 +3,11 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::{Deserialize, Serialize};
 
 use super::{escape, html, see_other};
 
 /// How the parameters of an authorization response travel (OAuth 2.0 Multiple Response Types section 2.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ResponseMode {
     /// In the query of the redirect URI.
     Query,

@@ -1,5 +1,3 @@
-use std::fmt::Debug;
-
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
@@ -8,7 +6,7 @@ use serde::Serialize;
 use crate::error::{Error, ErrorCode};
 
 /// How the authorization endpoint shows an error it cannot send to the client (RFC 6749 section 4.1.2.1).
-pub trait ErrorPage: Debug + Send + Sync + 'static {
+pub trait ErrorPage: Send + Sync + 'static {
     /// The page, as HTML. Everything in `error` is static text, but escape it all the same.
     fn render(&self, error: &Error) -> String;
 }

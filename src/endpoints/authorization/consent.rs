@@ -43,7 +43,8 @@ impl AtConsent<'_> {
         Ok(found.filter(|consent| self.context.is_own("consent", &consent.issuer)))
     }
 
-    /// Remembers that the user allows `scope` of what was asked, beside what they allowed before and were not asked now.
+    /// Remembers that the user allows `scope` of what was asked, beside what they allowed before and were not asked
+    /// now.
     pub(super) async fn remember(&self, scope: &Scope) -> Result<(), Error> {
         let store = self.context.abilities.consents.as_ref().filter(|_| self.may_be_silent());
         let Some(store) = store else { return Ok(()) };

@@ -20,7 +20,7 @@ use crate::error::{Error, ErrorCode};
 use crate::events::Event;
 use crate::grants::{Approval, Responded, ResponseType};
 use crate::interaction::{Authorize, Decision, Login};
-use crate::issue::{Extension, Issuer};
+use crate::issue::{Extension, TokenIssuer};
 use crate::model::Scope;
 use crate::ticket::{ConsentTicket, LoginTicket, Sealed, Seed};
 use crate::wire::{error_page, see_other};
@@ -31,7 +31,7 @@ const LOGIN_TICKET: &str = "login_ticket";
 pub(crate) struct AuthorizationEndpoint {
     pub(crate) response_types: Vec<Box<dyn ResponseType>>,
     pub(crate) extensions: Arc<[Box<dyn Extension>]>,
-    pub(crate) issuer: Arc<Issuer>,
+    pub(crate) issuer: Arc<TokenIssuer>,
 }
 
 impl AuthorizationEndpoint {
@@ -42,11 +42,11 @@ impl AuthorizationEndpoint {
         request: &Request<Bytes>,
         login: Option<&Login>,
     ) -> Authorize {
-        let outcome = self.checked(context, request, login).await;
+        let outcome = self.answer(context, request, login).await;
         outcome.unwrap_or_else(|refusal| Authorize::Respond(refuse(context, &refusal, Some(request))))
     }
 
-    async fn checked(
+    async fn answer(
         &self,
         context: &Context,
         request: &Request<Bytes>,
@@ -55,11 +55,11 @@ impl AuthorizationEndpoint {
         let params = read(request)?;
         let request = self.parse(context, &params).await?;
         let ticket = params.get(LOGIN_TICKET).and_then(|ticket| LoginTicket::open(context, ticket));
-        let next = self.next(context, &request, login, ticket).await;
+        let next = self.next_step(context, &request, login, ticket).await;
         next.map_err(|error| Refusal::Redirect(Box::new(request.target), error))
     }
 
-    async fn next(
+    async fn next_step(
         &self,
         context: &Context,
         request: &AuthorizationRequest,
@@ -93,7 +93,7 @@ impl AuthorizationEndpoint {
         decision: Decision,
     ) -> Response<Bytes> {
         let outcome = match ConsentTicket::open(context, ticket) {
-            Some(ticket) => self.decided(context, &ticket, login, decision).await,
+            Some(ticket) => self.with_ticket(context, &ticket, login, decision).await,
             None => {
                 let unknown = "this page can no longer be used; go back to the application and start again";
                 Err(Refusal::Page(Error::new(ErrorCode::InvalidRequest, unknown)))
@@ -102,7 +102,7 @@ impl AuthorizationEndpoint {
         outcome.unwrap_or_else(|refusal| refuse(context, &refusal, None))
     }
 
-    async fn decided(
+    async fn with_ticket(
         &self,
         context: &Context,
         ticket: &ConsentTicket,
@@ -117,7 +117,7 @@ impl AuthorizationEndpoint {
         };
         let at = AtConsent { context, request: &request, login };
         let outcome = match decision {
-            Decision::Approve { scope, remember } => self.approved(&at, scope, remember, ticket).await,
+            Decision::Approve { scope, remember } => self.with_consent(&at, scope, remember, ticket).await,
             Decision::Deny => {
                 at.report(None);
                 Err(Error::new(ErrorCode::AccessDenied, "the user denied the request"))
@@ -126,7 +126,7 @@ impl AuthorizationEndpoint {
         outcome.map_err(|error| Refusal::Redirect(Box::new(request.target), error))
     }
 
-    async fn approved(
+    async fn with_consent(
         &self,
         at: &AtConsent<'_>,
         narrowed: Option<Scope>,

@@ -4,10 +4,11 @@ use async_trait::async_trait;
 
 use crate::config::Config;
 use crate::context::{Abilities, Context};
-use crate::error::Error;
+use crate::error::{Error, ErrorCode};
 use crate::events::Event;
 use crate::grants::{Approval, BoundGrant, Grant, Responded, ResponseType, SaveToken};
 use crate::issue::Approved;
+use crate::model::{Authorization, AuthorizationId};
 use crate::storage::TokenStore;
 use crate::wire::ResponseMode;
 
@@ -52,9 +53,15 @@ impl ResponseType for IssueToken {
 
     async fn respond(&self, context: &Context, approval: &Approval<'_>) -> Result<Responded, Error> {
         let client = &approval.request.target.client;
-        let authorization = approval.authorization.clone();
-        let (id, now, scope) = (authorization.id, authorization.created_at, authorization.scope.clone());
-        let approved = Approved::under(authorization, scope.clone(), Box::new(SaveToken(self.tokens.clone())));
+        // Nothing in the store tells a second click from the first: each is an approval of its own.
+        let id = AuthorizationId::from_bytes(context.random());
+        let authorization = Authorization { id, ..approval.authorization.clone() };
+        let now = authorization.created_at;
+        let scope = context.standing_scope(&authorization, client).await.map_err(denied)?;
+        let approved = Approved {
+            extensions: Some(approval.request.extensions.clone()),
+            ..Approved::under(authorization, scope.clone(), Box::new(SaveToken(self.tokens.clone())))
+        };
         let answer = approval.issuer.issue_directly(context, client, approved, now).await?;
         let grant_type = self.grant_type();
         context.event(&Event::Issued { client_id: client.id(), grant_type, authorization: Some(id), scope: &scope });
@@ -67,5 +74,13 @@ impl ResponseType for IssueToken {
             params.push(("scope", answer.scope.as_str().to_owned()));
         }
         Ok(Responded::Parameters(params))
+    }
+}
+
+/// What the token endpoint calls `invalid_grant` is `access_denied` here (RFC 6749 section 4.2.2.1).
+fn denied(error: Error) -> Error {
+    match error.code() {
+        ErrorCode::InvalidGrant => Error::new(ErrorCode::AccessDenied, "the resource owner can no longer authorize"),
+        _ => error,
     }
 }

@@ -25,6 +25,10 @@ pub struct Password<V> {
 #[async_trait]
 pub trait PasswordVerifier: Send + Sync + 'static {
     /// Who it is, if the password is right; `None` otherwise, after the same time whether such a user exists or not.
+    /// The login has no session unless the host began one.
+    ///
+    /// # Errors
+    /// The host cannot tell now; answered as 503.
     async fn verify(&self, username: &str, password: &Secret, client: &Client) -> Result<Option<Login>, StorageError>;
 }
 
@@ -57,7 +61,8 @@ impl<V: PasswordVerifier> TokenGrant for ExchangePassword<V> {
     async fn approve(&self, context: &Context, request: &TokenRequest<'_>) -> Result<Approved, Error> {
         let scope = request.scope_within(&request.client.metadata().scope)?;
         let login = self.login(context, request).await?;
-        let authorization = context.new_authorization(&request.client, &login, scope.clone(), request.now);
+        let authorization = context.new_authorization(&request.client, &login, scope, request.now);
+        let scope = context.standing_scope(&authorization, &request.client).await?;
         Ok(Approved {
             refresh_token: RefreshTokenAnswer::New,
             ..Approved::under(authorization, scope, Box::new(SaveToken(self.tokens.clone())))

@@ -1,3 +1,4 @@
+/// Lines as the repository's `rustfmt.toml` makes them, up to 120 columns wide.
 const MOST_LINES: usize = 120;
 
 /// Checks that a host's `oauth.rs` is short without tricks: the check of its format is `cargo fmt`'s.

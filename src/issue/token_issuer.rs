@@ -59,7 +59,8 @@ pub enum RefreshTokenAnswer {
     Absent,
     /// The first of a new family, if the `refresh_token` grant is registered and the client may use it.
     New,
-    /// One the grant made: the family's new state to commit, if it changes, and the token.
+    /// One that the library's own refresh token grant made: the family's new state to commit, if it changes, and the
+    /// token.
     Given(Option<RefreshToken>, Secret),
 }
 
@@ -109,12 +110,12 @@ fn expose_some<S: serde::Serializer>(secret: &Option<Secret>, serializer: S) -> 
 }
 
 /// Turns what a grant approved into tokens.
-pub struct Issuer {
+pub struct TokenIssuer {
     format: Box<dyn TokenFormat>,
     extensions: Arc<[Box<dyn Extension>]>,
 }
 
-impl Issuer {
+impl TokenIssuer {
     pub(crate) fn new(format: Option<Box<dyn TokenFormat>>, extensions: Arc<[Box<dyn Extension>]>) -> Self {
         Self { format: format.unwrap_or_else(|| Box::new(Opaque)), extensions }
     }
@@ -147,7 +148,7 @@ impl Issuer {
     }
 
     /// Mints and commits what was approved at the authorization endpoint, where no extension has a token request to
-    /// check.
+    /// check. It tells nobody: [`Event::Issued`] is the caller's to send.
     ///
     /// # Errors
     /// What the token format or the commit says.
