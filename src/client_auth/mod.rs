@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::Request;
 
 use none::PublicClient;
-use secret::{ClientSecretBasic, ClientSecretPost};
+use secret::SecretIn;
 
 use crate::context::Context;
 use crate::error::{Error, ErrorCode};
@@ -74,7 +74,7 @@ impl Authenticator {
     /// The standard methods and the host's own.
     pub(crate) fn new(own: Vec<Box<dyn ClientAuthentication>>) -> Self {
         let mut methods: Vec<Box<dyn ClientAuthentication>> =
-            vec![Box::new(ClientSecretBasic), Box::new(ClientSecretPost)];
+            vec![Box::new(SecretIn::Header), Box::new(SecretIn::Body)];
         methods.extend(own);
         Self { methods }
     }

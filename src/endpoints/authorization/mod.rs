@@ -178,9 +178,8 @@ fn refuse(context: &Context, refusal: &Refusal, request: Option<&Request<Bytes>>
         Refusal::Page(error) => (None, error),
         Refusal::Redirect(target, error) => (Some(target.client.id()), error),
     };
-    let error_event =
-        Event::Refused { endpoint: "authorization", client_id, error, address: request.and_then(address) };
-    context.event(&error_event);
+    let address = request.and_then(address);
+    context.event(&Event::Refused { endpoint: "authorization", client_id, error, address });
     match refusal {
         Refusal::Page(error) => error_page(&*context.error_page, error),
         Refusal::Redirect(target, error) => target.refuse(&context.config, error),
