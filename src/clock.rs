@@ -21,6 +21,11 @@ impl Timestamp {
         self.0
     }
 
+    /// The same in the type that SQL databases have; the far end of time rather than an overflow.
+    pub fn as_unix_signed(self) -> i64 {
+        i64::try_from(self.0).unwrap_or(i64::MAX)
+    }
+
     /// The moment `seconds` later; the far end of time rather than an overflow.
     pub const fn plus(self, seconds: u64) -> Self {
         Self(self.0.saturating_add(seconds))

@@ -81,6 +81,10 @@ impl Context {
     /// # Errors
     /// A store's fault.
     pub async fn client(&self, client_id: &ClientId) -> Result<Option<Arc<Client>>, Error> {
+        // No client has such an identifier, and not every database takes it for a question.
+        if client_id.as_str().chars().any(char::is_control) {
+            return Ok(None);
+        }
         Ok(self.clients.query_client(client_id).await?.filter(|client| client.id() == client_id))
     }
 

@@ -13,8 +13,8 @@ use async_trait::async_trait;
 use crate::clock::Timestamp;
 use crate::error::StorageError;
 use crate::model::{
-    ActiveAccessToken, ActiveRefreshToken, Authorization, AuthorizationCode, AuthorizationId, Client, ClientId,
-    Consent, Issued, RefreshHandle, RefreshToken, SessionDigest, Subject,
+    AccessToken, ActiveAccessToken, ActiveRefreshToken, Authorization, AuthorizationCode, AuthorizationId, Client,
+    ClientId, Consent, Issued, RefreshHandle, RefreshToken, SessionDigest, Subject,
 };
 use crate::secret::Digest;
 
@@ -28,6 +28,17 @@ use crate::secret::Digest;
 pub trait ClientStore: Send + Sync + 'static {
     /// The client of that identifier; `None` when it is unknown, disabled or deleted.
     async fn query_client(&self, client_id: &ClientId) -> Result<Option<Arc<Client>>, StorageError>;
+}
+
+/// Clients that are registered, changed and removed at run time.
+#[async_trait]
+pub trait ClientRegistry: ClientStore {
+    /// Saves the client in the place of the one with the same identifier.
+    async fn save_client(&self, client: &Client) -> Result<(), StorageError>;
+
+    /// Removes the client; `true` if there was one. Its tokens live on until
+    /// [`revoke_authorizations`](RevocationStore::revoke_authorizations) is called for it.
+    async fn delete_client(&self, client_id: &ClientId) -> Result<bool, StorageError>;
 }
 
 /// Where issued tokens are saved; every grant needs it.
@@ -168,12 +179,18 @@ pub trait RefreshTokenStore: TokenStore + RevocationStore {
     /// authorization is missing or revoked. Expiry is not looked at.
     async fn query_refresh_token(&self, handle: &RefreshHandle) -> Result<Option<ActiveRefreshToken>, StorageError>;
 
-    /// Replaces the family's state by `issued.refresh_token`, which is always there, and saves the access token, in one
-    /// transaction, if and only if its generation is `expected`. The authorization exists; it is left as it is.
+    /// Replaces the family's state by `next` and saves the access token, in one transaction, if and only if the
+    /// family's generation is `expected`. The authorization exists; it is left as it is. An access token whose key is
+    /// already there is refused with an error, and the family stays.
     ///
     /// Where tokens are kept and not rotated, the new generation is the same as the old: count the rows that were
     /// matched, not those that were changed.
-    async fn rotate_refresh_token(&self, expected: u64, issued: &Issued) -> Result<Rotated, StorageError>;
+    async fn rotate_refresh_token(
+        &self,
+        expected: u64,
+        next: &RefreshToken,
+        access_token: &AccessToken,
+    ) -> Result<Rotated, StorageError>;
 }
 
 /// Consents that users gave for good; [`remember_consent`](crate::Builder::remember_consent) needs it.
@@ -203,10 +220,26 @@ pub trait AuthorizationStore: Send + Sync + 'static {
     async fn list_authorizations(&self, subject: &Subject, now: Timestamp) -> Result<Vec<Authorization>, StorageError>;
 }
 
+/// Remembers what may be used once: the `jti` of a JWT, a nonce.
+#[async_trait]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot tell a replay",
+    label = "this needs a store that remembers what was used",
+    note = "implement `grantwell::storage::ReplayStore` (the hook `claim`) for `{Self}`"
+)]
+pub trait ReplayStore: Send + Sync + 'static {
+    /// Claims `id`: `true` for the first caller, `false` for every later one until the claim is purged, which is not
+    /// before `expires_at`.
+    async fn claim(&self, id: &Digest, expires_at: Timestamp) -> Result<bool, StorageError>;
+}
+
 /// Forgets what has expired; the host calls it from time to time.
 #[async_trait]
 pub trait PurgeStore: Send + Sync + 'static {
     /// Deletes at most `limit` records that expired at `now` or before, and answers how many. A record is expired when
     /// its [`Row::expires_at`](crate::model::Row) is reached; a revoked authorization is kept until then.
+    ///
+    /// Where several processes share the store, `now` should be earlier than any of their clocks: what is purged too
+    /// early can no longer be told from what never was.
     async fn purge(&self, now: Timestamp, limit: usize) -> Result<usize, StorageError>;
 }

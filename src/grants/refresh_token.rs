@@ -178,7 +178,8 @@ impl Commit for Rotate {
         issued: &mut Issued,
         answer: &mut TokenResponse,
     ) -> Result<(), Error> {
-        match self.tokens.rotate_refresh_token(self.attempt.generation, issued).await? {
+        let next = issued.refresh_token.as_ref().ok_or_else(refused)?;
+        match self.tokens.rotate_refresh_token(self.attempt.generation, next, &issued.access_token).await? {
             Rotated::Saved => Ok(()),
             Rotated::Lost(Some(family)) if self.attempt.repeats(&family) => {
                 // Someone made the same request a moment earlier: both get the same successor.

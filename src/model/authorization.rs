@@ -45,6 +45,14 @@ pub struct Authorization {
     pub expires_at: Timestamp,
 }
 
+impl Authorization {
+    /// The session whose end ends it: the one it was given in, unless its scope has `offline_access` (OpenID Connect
+    /// Core section 11).
+    pub fn ending_session(&self) -> Option<SessionDigest> {
+        self.session.filter(|_| !self.scope.contains("offline_access"))
+    }
+}
+
 /// An authorization code (RFC 6749 section 4.1.2), with the authorization it stands for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuthorizationCode {

@@ -1,3 +1,5 @@
+mod stored;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -152,7 +154,8 @@ impl fmt::Debug for ClientSecret {
 }
 
 /// A registered client (RFC 6749 section 2) that does not contradict itself.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "stored::Stored")]
 pub struct Client {
     id: ClientId,
     secret: Option<ClientSecret>,

@@ -1,7 +1,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{AccessToken, Authorization, AuthorizationCode, ClientId, Consent, RefreshToken, Subject};
+use super::{AccessToken, Authorization, AuthorizationCode, Client, ClientId, Consent, RefreshToken, Subject};
 use crate::clock::Timestamp;
 use crate::secret::Digest;
 
@@ -13,7 +13,7 @@ use crate::secret::Digest;
 pub struct Row {
     /// The primary key: what the hooks look the record up by, as its `to_string()` writes it (the [`Digest`] of a code
     /// or access token, the [`RefreshHandle`](super::RefreshHandle), the [`AuthorizationId`](super::AuthorizationId));
-    /// of a consent, [`Consent::row_id`].
+    /// of a client, its `client_id`; of a consent, [`Consent::row_id`].
     pub id: String,
     /// The authorization it belongs to (or, of an authorization, its own identifier).
     pub authorization: Option<String>,
@@ -21,10 +21,10 @@ pub struct Row {
     pub client: String,
     /// The subject it belongs to, where the record itself says so.
     pub subject: Option<String>,
-    /// The session it belongs to, where the record itself says so.
+    /// The session whose end ends it; `None` where `offline_access` lets it live on.
     pub session: Option<String>,
     /// Unix seconds from which it may be purged; `None` for what does not expire.
-    pub expires_at: Option<u64>,
+    pub expires_at: Option<i64>,
     /// The record: JSON with a version.
     pub payload: String,
 }
@@ -42,7 +42,7 @@ pub trait Record: Serialize + DeserializeOwned {
     /// The record as a row.
     ///
     /// # Errors
-    /// The record has no JSON form; none of this library's is like that.
+    /// The record has no JSON form: a client whose secret is checked by the host ([`Verifier`](super::ClientSecret::Verifier)).
     fn to_row(&self) -> Result<Row, CorruptRow> {
         let payload = serde_json::to_string(&Payload { version: VERSION, record: self });
         Ok(Row { payload: payload.map_err(|cause| CorruptRow(cause.into()))?, ..self.index() })
@@ -79,7 +79,7 @@ fn row(id: impl ToString, client: &ClientId, expires_at: Option<Timestamp>) -> R
         client: client.to_string(),
         subject: None,
         session: None,
-        expires_at: expires_at.map(Timestamp::as_unix),
+        expires_at: expires_at.map(Timestamp::as_unix_signed),
         payload: String::new(),
     }
 }
@@ -89,7 +89,7 @@ impl Record for Authorization {
         Row {
             authorization: Some(self.id.to_string()),
             subject: Some(self.subject.to_string()),
-            session: self.session.map(|session| session.to_string()),
+            session: self.ending_session().map(|session| session.to_string()),
             ..row(self.id, &self.client_id, Some(self.expires_at))
         }
     }
@@ -97,7 +97,8 @@ impl Record for Authorization {
 
 impl Record for AuthorizationCode {
     fn index(&self) -> Row {
-        Row { id: self.code.to_string(), expires_at: Some(self.retain_until.as_unix()), ..self.authorization.index() }
+        let expires_at = Some(self.retain_until.as_unix_signed());
+        Row { id: self.code.to_string(), expires_at, ..self.authorization.index() }
     }
 }
 
@@ -116,6 +117,12 @@ impl Record for RefreshToken {
             authorization: Some(self.authorization.to_string()),
             ..row(self.handle, &self.client_id, Some(self.expires_at))
         }
+    }
+}
+
+impl Record for Client {
+    fn index(&self) -> Row {
+        row(self.id(), self.id(), None)
     }
 }
 

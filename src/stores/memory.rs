@@ -13,8 +13,8 @@ use crate::model::{
 };
 use crate::secret::Digest;
 use crate::storage::{
-    AccessTokenStore, AuthorizationCodeStore, AuthorizationStore, ClientStore, CodeState, ConsentStore, PurgeStore,
-    Redeemed, RefreshTokenStore, RevocationStore, Rotated, Selector, TokenStore,
+    AccessTokenStore, AuthorizationCodeStore, AuthorizationStore, ClientRegistry, ClientStore, CodeState, ConsentStore,
+    PurgeStore, Redeemed, RefreshTokenStore, ReplayStore, RevocationStore, Rotated, Selector, TokenStore,
 };
 
 /// The reference store: everything in memory, every promise kept under one lock, which is held for as long as the
@@ -31,6 +31,7 @@ struct Tables {
     access_tokens: HashMap<Digest, Revocable<AccessToken>>,
     refresh_tokens: HashMap<RefreshHandle, RefreshToken>,
     consents: HashMap<(Subject, ClientId), HashMap<String, Consent>>,
+    claims: HashSet<Digest>,
     by_subject: Index<Subject, AuthorizationId>,
     by_client: Index<ClientId, AuthorizationId>,
     by_session: Index<SessionDigest, AuthorizationId>,
@@ -58,6 +59,7 @@ enum Key {
     Code(Digest),
     AccessToken(Digest),
     RefreshToken(RefreshHandle),
+    Claim(Digest),
 }
 
 #[derive(Debug)]
@@ -99,9 +101,10 @@ impl MemoryStore {
         self.tables().clients.insert(client.id().clone(), Arc::new(client));
     }
 
-    /// Removes a client. Its tokens live on until [`RevocationStore::revoke_authorizations`] is called for it.
-    pub fn remove_client(&self, client_id: &ClientId) {
-        self.tables().clients.remove(client_id);
+    /// Removes a client; `true` if there was one. Its tokens live on until
+    /// [`RevocationStore::revoke_authorizations`] is called for it.
+    pub fn remove_client(&self, client_id: &ClientId) -> bool {
+        self.tables().clients.remove(client_id).is_some()
     }
 
     /// No method leaves the tables half changed, so a panic elsewhere does no harm to them.
@@ -122,8 +125,8 @@ impl Tables {
         }
         self.by_subject.insert(&authorization.subject, id);
         self.by_client.insert(&authorization.client_id, id);
-        if let Some(session) = &authorization.session {
-            self.by_session.insert(session, id);
+        if let Some(session) = authorization.ending_session() {
+            self.by_session.insert(&session, id);
         }
         self.expiries.push(Reverse((authorization.expires_at, Key::Authorization(id))));
         self.authorizations.insert(id, Revocable { record: authorization.clone(), is_revoked: false });
@@ -133,14 +136,14 @@ impl Tables {
         let Some(Revocable { record, .. }) = self.authorizations.remove(id) else { return };
         self.by_subject.remove(&record.subject, id);
         self.by_client.remove(&record.client_id, id);
-        if let Some(session) = &record.session {
-            self.by_session.remove(session, id);
+        if let Some(session) = record.ending_session() {
+            self.by_session.remove(&session, id);
         }
     }
 
     /// Refuses a collision before anything is changed.
-    fn check_new(&self, issued: &Issued) -> Result<(), StorageError> {
-        if self.access_tokens.contains_key(&issued.access_token.token) {
+    fn check_new(&self, token: &AccessToken) -> Result<(), StorageError> {
+        if self.access_tokens.contains_key(&token.token) {
             return Err(StorageError::new("an access token of that digest exists"));
         }
         Ok(())
@@ -162,7 +165,7 @@ impl Tables {
     }
 
     fn save(&mut self, issued: &Issued) -> Result<(), StorageError> {
-        self.check_new(issued)?;
+        self.check_new(&issued.access_token)?;
         if let Some(family) = &issued.refresh_token {
             if self.refresh_tokens.contains_key(&family.handle) {
                 return Err(StorageError::new("a refresh token of that handle exists"));
@@ -193,11 +196,7 @@ impl Tables {
                 ids.retain(|id| of(id).is_some_and(|authorization| authorization.client_id == *client_id));
                 ids
             }
-            Selector::Session(sessions) => {
-                let mut ids: Vec<_> = sessions.iter().flat_map(|session| self.by_session.get(session)).collect();
-                ids.retain(|id| of(id).is_some_and(|authorization| !authorization.scope.contains("offline_access")));
-                ids
-            }
+            Selector::Session(sessions) => sessions.iter().flat_map(|session| self.by_session.get(session)).collect(),
         }
     }
 }
@@ -206,6 +205,18 @@ impl Tables {
 impl ClientStore for MemoryStore {
     async fn query_client(&self, client_id: &ClientId) -> Result<Option<Arc<Client>>, StorageError> {
         Ok(self.tables().clients.get(client_id).cloned())
+    }
+}
+
+#[async_trait]
+impl ClientRegistry for MemoryStore {
+    async fn save_client(&self, client: &Client) -> Result<(), StorageError> {
+        self.insert_client(client.clone());
+        Ok(())
+    }
+
+    async fn delete_client(&self, client_id: &ClientId) -> Result<bool, StorageError> {
+        Ok(self.remove_client(client_id))
     }
 }
 
@@ -304,18 +315,20 @@ impl RefreshTokenStore for MemoryStore {
         Ok(authorization.map(|authorization| ActiveRefreshToken { token, authorization }))
     }
 
-    async fn rotate_refresh_token(&self, expected: u64, issued: &Issued) -> Result<Rotated, StorageError> {
-        let Some(next) = &issued.refresh_token else {
-            return Err(StorageError::new("there is no refresh token to rotate to"));
-        };
+    async fn rotate_refresh_token(
+        &self,
+        expected: u64,
+        next: &RefreshToken,
+        access_token: &AccessToken,
+    ) -> Result<Rotated, StorageError> {
         let mut tables = self.tables();
         match tables.refresh_tokens.get(&next.handle) {
             Some(current) if current.generation == expected => {}
             current => return Ok(Rotated::Lost(current.cloned())),
         }
-        tables.check_new(issued)?;
+        tables.check_new(access_token)?;
         tables.refresh_tokens.insert(next.handle, next.clone());
-        tables.insert_access_token(&issued.access_token);
+        tables.insert_access_token(access_token);
         Ok(Rotated::Saved)
     }
 }
@@ -353,6 +366,18 @@ impl AuthorizationStore for MemoryStore {
 }
 
 #[async_trait]
+impl ReplayStore for MemoryStore {
+    async fn claim(&self, id: &Digest, expires_at: Timestamp) -> Result<bool, StorageError> {
+        let mut tables = self.tables();
+        let is_first = tables.claims.insert(*id);
+        if is_first {
+            tables.expiries.push(Reverse((expires_at, Key::Claim(*id))));
+        }
+        Ok(is_first)
+    }
+}
+
+#[async_trait]
 impl PurgeStore for MemoryStore {
     async fn purge(&self, now: Timestamp, limit: usize) -> Result<usize, StorageError> {
         let mut tables = self.tables();
@@ -366,6 +391,7 @@ impl PurgeStore for MemoryStore {
                 Some(Key::Code(code)) => drop(tables.codes.remove(&code)),
                 Some(Key::AccessToken(token)) => tables.remove_access_token(&token),
                 Some(Key::RefreshToken(handle)) => drop(tables.refresh_tokens.remove(&handle)),
+                Some(Key::Claim(id)) => drop(tables.claims.remove(&id)),
                 None => return Ok(count),
             }
         }

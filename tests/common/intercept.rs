@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use grantwell::model::{
-    ActiveAccessToken, ActiveRefreshToken, AuthorizationCode, Client, ClientId, Consent, Issued, RefreshHandle, Subject,
+    AccessToken, ActiveAccessToken, ActiveRefreshToken, AuthorizationCode, Client, ClientId, Consent, Issued,
+    RefreshHandle, RefreshToken, Subject,
 };
 use grantwell::storage::{
     AccessTokenStore, AuthorizationCodeStore, ClientStore, CodeState, ConsentStore, Redeemed, RefreshTokenStore,
@@ -130,8 +131,13 @@ impl<I: Interceptor> RefreshTokenStore for Intercepted<I> {
         self.around("query_refresh_token", self.store.query_refresh_token(handle)).await
     }
 
-    async fn rotate_refresh_token(&self, expected: u64, issued: &Issued) -> Result<Rotated, StorageError> {
-        self.around("rotate_refresh_token", self.store.rotate_refresh_token(expected, issued)).await
+    async fn rotate_refresh_token(
+        &self,
+        expected: u64,
+        next: &RefreshToken,
+        access_token: &AccessToken,
+    ) -> Result<Rotated, StorageError> {
+        self.around("rotate_refresh_token", self.store.rotate_refresh_token(expected, next, access_token)).await
     }
 }
 

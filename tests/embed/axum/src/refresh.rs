@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use grantwell::grants;
-use grantwell::model::{ActiveRefreshToken, Authorization, Issued, Record as _, RefreshHandle, RefreshToken};
+use grantwell::model::{AccessToken, ActiveRefreshToken, Authorization, Record as _, RefreshHandle, RefreshToken, Row};
 use grantwell::storage::{RefreshTokenStore, Rotated};
 use grantwell::{Builder, StorageError};
 use rusqlite::{Connection, OptionalExtension as _};
@@ -24,14 +24,18 @@ impl RefreshTokenStore for Store {
         Ok(Some(ActiveRefreshToken { token, authorization }))
     }
 
-    async fn rotate_refresh_token(&self, expected: u64, issued: &Issued) -> Result<Rotated, StorageError> {
-        let issued = issued.clone();
-        self.0.run(move |db| rotate(db, expected, &issued)).await
+    async fn rotate_refresh_token(
+        &self,
+        expected: u64,
+        next: &RefreshToken,
+        access_token: &AccessToken,
+    ) -> Result<Rotated, StorageError> {
+        let (next, access_token) = (next.to_row()?, access_token.to_row()?);
+        self.0.run(move |db| rotate(db, expected, next, &access_token)).await
     }
 }
 
-fn rotate(db: &mut Connection, expected: u64, issued: &Issued) -> Result<Rotated, StorageError> {
-    let next = issued.refresh_token.as_ref().ok_or_else(|| StorageError::new("nothing to rotate to"))?.to_row()?;
+fn rotate(db: &mut Connection, expected: u64, next: Row, access_token: &Row) -> Result<Rotated, StorageError> {
     let change = db.transaction()?;
     let current = family(&change, &next.id)?;
     if current.as_ref().is_none_or(|current| current.generation != expected) {
@@ -39,7 +43,7 @@ fn rotate(db: &mut Connection, expected: u64, issued: &Issued) -> Result<Rotated
     }
     let replace = "UPDATE oauth_refresh_tokens SET expires_at = ?, payload = ? WHERE id = ?";
     change.execute(replace, (next.expires_at, next.payload, next.id))?;
-    insert(&change, "oauth_access_tokens", &issued.access_token.to_row()?)?;
+    insert(&change, "oauth_access_tokens", access_token)?;
     change.commit()?;
     Ok(Rotated::Saved)
 }
