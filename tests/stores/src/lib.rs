@@ -1,0 +1,1 @@
+//! The stores that the tests run against.
