@@ -1,16 +1,21 @@
 //! The memory store, with something in the way of its calls.
 
+use std::future::poll_fn;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 
 use async_trait::async_trait;
+use futures::FutureExt as _;
 use grantwell::model::{
     AccessToken, ActiveAccessToken, ActiveRefreshToken, AuthorizationCode, Client, ClientId, Consent, Issued,
     RefreshHandle, RefreshToken, Subject,
 };
 use grantwell::storage::{
-    AccessTokenStore, AuthorizationCodeStore, ClientStore, CodeState, ConsentStore, Redeemed, RefreshTokenStore,
-    RevocationStore, Rotated, Selector, TokenStore,
+    AccessTokenStore, AuthorizationCodeStore, ClientRegistry, ClientStore, CodeState, ConsentStore, Redeemed,
+    RefreshTokenStore, RevocationStore, Rotated, Selector, TokenStore,
 };
 use grantwell::stores::MemoryStore;
 use grantwell::{Digest, StorageError};
@@ -71,6 +76,17 @@ impl<I: Interceptor> Intercepted<I> {
 impl<I: Interceptor> ClientStore for Intercepted<I> {
     async fn query_client(&self, client_id: &ClientId) -> Result<Option<Arc<Client>>, StorageError> {
         self.around("query_client", self.store.query_client(client_id)).await
+    }
+}
+
+#[async_trait]
+impl<I: Interceptor> ClientRegistry for Intercepted<I> {
+    async fn save_client(&self, client: &Client) -> Result<(), StorageError> {
+        self.around("save_client", self.store.save_client(client)).await
+    }
+
+    async fn delete_client(&self, client_id: &ClientId) -> Result<bool, StorageError> {
+        self.around("delete_client", self.store.delete_client(client_id)).await
     }
 }
 
@@ -192,17 +208,34 @@ pub enum When {
     After,
 }
 
+/// How a call fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// With an error.
+    Error,
+    /// It never answers.
+    Hang,
+    /// It panics.
+    Panic,
+}
+
 /// Lets one call fail: the one that is `left` calls away.
 pub struct Fault {
     left: AtomicUsize,
     when: When,
+    how: How,
 }
 
 const NEVER: usize = usize::MAX;
 
 impl Fault {
+    /// With an error.
     pub fn new(when: When) -> Arc<Self> {
-        Arc::new(Self { left: AtomicUsize::new(NEVER), when })
+        Self::by(How::Error, when)
+    }
+
+    pub fn by(how: How, when: When) -> Arc<Self> {
+        Arc::new(Self { left: AtomicUsize::new(NEVER), when, how })
     }
 
     /// The `k`-th call from now on fails, once; the first is 0.
@@ -215,24 +248,49 @@ impl Fault {
         self.left.swap(NEVER, Ordering::SeqCst) != NEVER
     }
 
-    fn happens(&self, when: When) -> Result<(), StorageError> {
+    /// What a request answers whose `k`-th call fails: `None` when it has fewer calls; `Some(None)` when it is unwound
+    /// by the panic, or hangs and is dropped, as a host's time limit does it.
+    pub async fn during<T>(&self, k: usize, request: impl Future<Output = T>) -> Option<Option<T>> {
+        self.arm(k);
+        let mut request = pin!(AssertUnwindSafe(request).catch_unwind());
+        let answer = poll_fn(|context| match request.as_mut().poll(context) {
+            Poll::Ready(answer) => Poll::Ready(answer.ok()),
+            Poll::Pending if self.is_hanging() => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        });
+        let answer = answer.await;
+        let has_happened = !self.disarm();
+        assert!(!has_happened || answer.is_some() == (self.how == How::Error), "only the fault leaves no answer");
+        has_happened.then_some(answer)
+    }
+
+    fn is_hanging(&self) -> bool {
+        self.how == How::Hang && self.left.load(Ordering::SeqCst) == NEVER
+    }
+
+    async fn happens(&self, when: When) -> Result<(), StorageError> {
         let left = self.left.load(Ordering::SeqCst);
         if when != self.when || left == NEVER {
             return Ok(());
         }
         self.left.store(left.checked_sub(1).unwrap_or(NEVER), Ordering::SeqCst);
-        if left == 0 { Err(StorageError::new("the database is away")) } else { Ok(()) }
+        match self.how {
+            _ if left > 0 => Ok(()),
+            How::Error => Err(StorageError::new("the database is away")),
+            How::Hang => std::future::pending().await,
+            How::Panic => panic!("the store panics"),
+        }
     }
 }
 
 #[async_trait]
 impl Interceptor for Fault {
     async fn before(&self, _: &'static str) -> Result<(), StorageError> {
-        self.happens(When::Before)
+        self.happens(When::Before).await
     }
 
     async fn after(&self, _: &'static str) -> Result<(), StorageError> {
-        self.happens(When::After)
+        self.happens(When::After).await
     }
 }
 

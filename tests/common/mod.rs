@@ -44,6 +44,11 @@ impl ManualClock {
     pub fn advance(&self, seconds: u64) {
         self.0.fetch_add(seconds, Ordering::SeqCst);
     }
+
+    /// Puts it forward or back, to these seconds since the epoch.
+    pub fn set(&self, unix: u64) {
+        self.0.store(unix, Ordering::SeqCst);
+    }
 }
 
 impl Clock for ManualClock {
@@ -162,7 +167,12 @@ pub fn builder_with<S: EveryStore>(
     store: &Arc<S>,
     clock: &ManualClock,
 ) -> Builder<S> {
-    AuthorizationServer::builder(issuer, store.clone(), store.clone())
+    with_every_part(AuthorizationServer::builder(issuer, store.clone(), store.clone()), refresh, clock)
+}
+
+/// Every grant, both endpoints, consent remembered.
+pub fn with_every_part<S: EveryStore>(builder: Builder<S>, refresh: RefreshToken, clock: &ManualClock) -> Builder<S> {
+    builder
         .secret_keys(SecretKey::from_bytes([7; 32]), [])
         .grant(AuthorizationCode::new())
         .grant(refresh)
