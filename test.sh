@@ -5,7 +5,8 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-tools=target/test-tools
+root=$PWD
+tools=$root/target/test-tools
 step() { printf '\n== %s\n' "$*"; }
 
 install() { # PROGRAM PACKAGE...
@@ -18,7 +19,8 @@ install() { # PROGRAM PACKAGE...
     fi
     step "installing $*"
     [ -n "${updated:-}" ] || { apt-get update -qq; updated=yes; }
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" >/dev/null
+    # At this run level no service that comes with a package is started.
+    RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" >/dev/null
 }
 
 # The two programs the walk needs run in the background; they end with this script.
@@ -30,12 +32,13 @@ stop() {
 }
 trap stop EXIT
 
-start() { # NAME URL: runs an example as the README says, and waits until URL answers
+start() { # NAME URL: runs an example as the README says, in a folder of its own, and waits until URL answers
     if curl -s -o /dev/null "$2"; then
         echo "something answers at $2 already; end it first" >&2
         exit 1
     fi
-    cargo run --release --example "$1" >"$tools/$1.log" 2>&1 &
+    rm -rf "$tools/run-$1" && mkdir "$tools/run-$1"
+    (cd "$tools/run-$1" && exec cargo run --release --manifest-path "$root/Cargo.toml" --example "$1") >"$tools/$1.log" 2>&1 &
     pids+=($!)
     for _ in $(seq 100); do
         curl -s -o /dev/null "$2" && return
@@ -48,10 +51,10 @@ start() { # NAME URL: runs an example as the README says, and waits until URL an
 }
 
 # Debian's own Rust is too old; its packages for building browsers are not.
-is_recent() { cargo clippy --version && cargo fmt --version && rustc --version | awk -F'[ .]' '{ exit !($2 > 1 || $3 >= 88) }'; }
+is_recent() { cargo clippy --version && cargo fmt --version && rustc --version | awk -F'[ .]' '{ exit !($2 > 1 || $3 >= 94) }'; }
 if ! is_recent >/dev/null 2>&1; then
     install cargo-web cargo-web rustc-web rustfmt-web rust-web-clippy
-    is_recent >/dev/null || { echo "Rust 1.88 or later is needed, with clippy and rustfmt" >&2; exit 1; }
+    is_recent >/dev/null || { echo "Rust 1.94 or later is needed, with clippy and rustfmt" >&2; exit 1; }
 fi
 install cc build-essential
 install curl curl
@@ -59,6 +62,8 @@ install python3 python3 python3-venv
 install node nodejs npm
 install npm npm
 install chromium chromium
+[ -n "$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null)" ] || install initdb postgresql
+install redis-server redis-server
 mkdir -p "$tools"
 
 step "format"
@@ -68,13 +73,22 @@ step "clippy"
 cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
 # Each feature alone.
 cargo clippy -p grantwell --no-default-features --locked -- -D warnings
-cargo clippy -p grantwell --no-default-features --features tower --locked -- -D warnings
+for feature in cache test-util tower; do
+    cargo clippy -p grantwell --no-default-features --features $feature --locked -- -D warnings
+done
+for feature in postgres sqlite; do
+    cargo clippy -p grantwell-sqlx --no-default-features --features $feature --locked -- -D warnings
+done
 
 step "docs"
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps --locked
 
 step "tests"
 cargo test --workspace --all-features --locked
+
+step "tests with PostgreSQL and Redis"
+[ "${1:-}" != --full ] || export GRANTWELL_ROUNDS=1000
+tests/stores/with-databases.sh cargo test --workspace --all-features --tests --locked -- --ignored
 
 step "services that embed the library"
 tests/embed/check.sh
@@ -107,6 +121,7 @@ fi
 if [ "${1:-}" = --full ]; then
     step "benchmarks, one round of each"
     cargo bench -p grantwell --bench flows --locked -- --test
+    tests/stores/with-databases.sh cargo bench -p grantwell-store-tests --locked -- --test
 fi
 
 step "all passed"

@@ -5,6 +5,11 @@
 //! compiler. A store never sees a secret: codes and tokens arrive as digests.
 //!
 //! Every method may fail with a [`StorageError`]; the client is then told to try again, never that it was wrong.
+//!
+//! `storage::testing` (the feature `test-util`) checks whether a store keeps the promises.
+
+#[cfg(feature = "test-util")]
+pub mod testing;
 
 use std::sync::Arc;
 
@@ -216,7 +221,8 @@ pub trait ConsentStore: Send + Sync + 'static {
 /// Lists what a user has allowed, for the page where they disconnect clients.
 #[async_trait]
 pub trait AuthorizationStore: Send + Sync + 'static {
-    /// The subject's authorizations that stand and have not ended at `now`, newest first.
+    /// The subject's authorizations that stand and have not ended at `now`, newest first; of those of one second, the
+    /// one with the greater identifier first.
     async fn list_authorizations(&self, subject: &Subject, now: Timestamp) -> Result<Vec<Authorization>, StorageError>;
 }
 

@@ -2,8 +2,8 @@ use std::sync::LazyLock;
 
 use grantwell::storage::ReplayStore;
 use grantwell::{Digest, StorageError, Timestamp, async_trait};
-use redis::Script;
 
+use crate::script::Script;
 use crate::{Connection, LATEST, RedisStore};
 
 static CLAIM: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("claim.lua")));

@@ -4,9 +4,9 @@ use futures_util::future::try_join;
 use grantwell::model::{AuthorizationCode, AuthorizationId, Issued, Record as _};
 use grantwell::storage::{AuthorizationCodeStore, CodeState, Redeemed, TokenStore as _};
 use grantwell::{Digest, StorageError, async_trait};
-use redis::Script;
 
 use crate::pointers::Row;
+use crate::script::Script;
 use crate::{Connection, RedisStore};
 
 static SAVE_CODE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("save_code.lua")));
@@ -42,10 +42,9 @@ impl<C: Connection> AuthorizationCodeStore for RedisStore<C> {
             return Ok(false);
         }
         let [Row { key, value, end, .. }] = &rows;
-        let mut script = SAVE_CODE.key(self.keys.authorization(&authorization.id));
-        script.key(key).arg(value).arg(end);
-        script.arg(authorization.to_row()?.payload).arg(self.end(authorization.expires_at));
-        self.run(&script).await
+        let keys = [&self.keys.authorization(&authorization.id), key];
+        let call = SAVE_CODE.key(&keys).arg(authorization.to_row()?.payload).arg(self.end(authorization.expires_at));
+        self.run(call.arg(value).arg(end)).await
     }
 
     async fn query_authorization_code(&self, code: &Digest) -> Result<Option<CodeState>, StorageError> {
@@ -61,11 +60,12 @@ impl<C: Connection> AuthorizationCodeStore for RedisStore<C> {
 
     async fn delete_authorization_code(&self, code: &Digest) -> Result<bool, StorageError> {
         let Some(id) = self.find_code(code).await? else { return Ok(false) };
-        self.run(&CONSUME.key(self.keys.code(&id, code))).await
+        self.run(CONSUME.key(self.keys.code(&id, code))).await
     }
 
-    /// Atomic if the tokens are issued under the code's own authorization, which is the rule. Otherwise the code is
-    /// consumed first, so that a crash in between loses it.
+    /// One step if the tokens are issued under the code's own authorization, as they always are; under another there is
+    /// no such code. A token that the client has for itself is elsewhere: the code is consumed first, so that a crash in
+    /// between loses it.
     async fn redeem_authorization_code(&self, code: &Digest, issued: &Issued) -> Result<Redeemed, StorageError> {
         if let Some(id) = issued.access_token.authorization {
             return self.save_under(&id, Some(code), issued).await;

@@ -1,11 +1,11 @@
 use std::sync::LazyLock;
 
 use futures_util::future::try_join_all;
-
 use grantwell::model::{Authorization, ClientId};
 use grantwell::{Digest, StorageError};
-use redis::{Cmd, Script};
+use redis::Cmd;
 
+use crate::script::Script;
 use crate::{Connection, RedisStore};
 
 /// How many entries of an index are read at once.
@@ -47,8 +47,7 @@ impl<C: Connection> RedisStore<C> {
 
     /// The entries that expire first.
     pub(crate) async fn first_page(&self, index: &str) -> Result<Vec<Entry>, StorageError> {
-        let last = isize::try_from(PAGE)? - 1;
-        self.ask(&Cmd::zrange_withscores(index, 0, last)).await
+        self.ask(&Cmd::zrange_withscores(index, 0, PAGE as isize - 1)).await
     }
 
     /// Takes out entries whose revocation is done, so that the next page is the first again.

@@ -11,6 +11,7 @@ mod keys;
 mod pointers;
 mod refresh_tokens;
 mod revocation;
+mod script;
 mod tokens;
 
 use std::fmt;
@@ -18,9 +19,10 @@ use std::sync::Arc;
 
 use grantwell::{StorageError, Timestamp};
 use redis::aio::ConnectionLike;
-use redis::{Cmd, FromRedisValue, ScriptInvocation};
+use redis::{Cmd, FromRedisValue};
 
 use keys::Keys;
+use script::Call;
 
 /// What the store needs of a connection: that it can be shared. The async ones of the `redis` crate can
 /// (`MultiplexedConnection`, `ConnectionManager`, `ClusterConnection`).
@@ -71,8 +73,8 @@ impl<C: Connection> RedisStore<C> {
         Ok(command.query_async(&mut self.connection.clone()).await?)
     }
 
-    async fn run<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, StorageError> {
-        Ok(script.invoke_async(&mut self.connection.clone()).await?)
+    async fn run<T: FromRedisValue>(&self, call: Call<'_>) -> Result<T, StorageError> {
+        Ok(call.run(&mut self.connection.clone()).await?)
     }
 
     /// The Unix second in which the key of something that ends at `at` expires.

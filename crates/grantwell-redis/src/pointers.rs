@@ -3,8 +3,9 @@ use std::sync::LazyLock;
 use futures_util::future::try_join_all;
 use grantwell::StorageError;
 use grantwell::model::AuthorizationId;
-use redis::{Cmd, Script};
+use redis::Cmd;
 
+use crate::script::Script;
 use crate::{Connection, RedisStore};
 
 /// What is saved under an authorization and looked up without it: a pointer leads from its digest or handle to the

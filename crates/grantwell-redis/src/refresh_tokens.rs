@@ -3,9 +3,9 @@ use std::sync::LazyLock;
 use grantwell::model::{AccessToken, ActiveRefreshToken, Authorization, Record as _, RefreshHandle, RefreshToken};
 use grantwell::storage::{RefreshTokenStore, Rotated};
 use grantwell::{StorageError, async_trait};
-use redis::Script;
 
 use crate::pointers::Row;
+use crate::script::Script;
 use crate::tokens::is_taken;
 use crate::{Connection, RedisStore};
 
@@ -51,10 +51,8 @@ impl<C: Connection> RefreshTokenStore for RedisStore<C> {
         let rows = [self.access_token_row(id, access_token)?];
         let Some(new) = self.point(id, &rows).await? else { return Err(is_taken()) };
         let ([token], family) = (&rows, self.refresh_token_row(next)?);
-        let mut script = ROTATE.key(family.key);
-        script.arg(generation(expected)).arg(family.value).arg(family.end);
-        script.key(&token.key).arg(&token.value).arg(token.end);
-        let (outcome, current): (String, Option<String>) = self.run(&script).await?;
+        let call = ROTATE.key(&[&family.key, &token.key]).arg(generation(expected)).arg(family.value).arg(family.end);
+        let (outcome, current): (String, Option<String>) = self.run(call.arg(&token.value).arg(token.end)).await?;
         if outcome == "saved" {
             return Ok(Rotated::Saved);
         }

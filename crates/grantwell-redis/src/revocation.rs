@@ -4,9 +4,10 @@ use futures_util::future::try_join_all;
 use grantwell::model::{AuthorizationId, ClientId};
 use grantwell::storage::{RevocationStore, Selector};
 use grantwell::{Digest, InvalidLength, StorageError, async_trait};
-use redis::{Cmd, ExistenceCheck, Script, SetExpiry, SetOptions};
+use redis::{Cmd, ExistenceCheck, SetExpiry, SetOptions};
 
 use crate::index::PAGE;
+use crate::script::Script;
 use crate::tokens::{Found, owner};
 use crate::{Connection, RedisStore};
 

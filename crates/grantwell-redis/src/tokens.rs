@@ -3,10 +3,11 @@ use std::sync::LazyLock;
 use grantwell::model::{AccessToken, ActiveAccessToken, Authorization, AuthorizationId, ClientId, Issued, Record as _};
 use grantwell::storage::{AccessTokenStore, Redeemed, TokenStore};
 use grantwell::{Digest, StorageError, async_trait};
-use redis::{Cmd, ExistenceCheck, Script, SetExpiry, SetOptions};
+use redis::{Cmd, ExistenceCheck, SetExpiry, SetOptions};
 
 use crate::keys::digest;
 use crate::pointers::Row;
+use crate::script::Script;
 use crate::{Connection, RedisStore};
 
 static SAVE_TOKENS: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("save_tokens.lua")));
@@ -92,19 +93,19 @@ impl<C: Connection> RedisStore<C> {
         if_absent: IfAbsent<'_>,
         rows: &[Row],
     ) -> Result<String, StorageError> {
-        let mut script = SAVE_TOKENS.key(self.keys.authorization(id));
-        match if_absent {
-            IfAbsent::Leave => script.arg("leave").arg("").arg(""),
-            IfAbsent::Tell => script.arg("tell").arg("").arg(""),
-            IfAbsent::Insert(own) => script.arg("insert").arg(own.to_row()?.payload).arg(self.end(own.expires_at)),
+        let call = SAVE_TOKENS.key(self.keys.authorization(id));
+        let mut call = match if_absent {
+            IfAbsent::Leave => call.arg("leave").arg("").arg(""),
+            IfAbsent::Tell => call.arg("tell").arg("").arg(""),
+            IfAbsent::Insert(own) => call.arg("insert").arg(own.to_row()?.payload).arg(self.end(own.expires_at)),
         };
         for Row { key, value, end, .. } in rows {
-            script.key(key).arg(value).arg(end);
+            call = call.key(key).arg(value).arg(end);
         }
         if let Some(code) = code {
-            script.key(self.keys.code(id, code));
+            call = call.key(self.keys.code(id, code));
         }
-        self.run(&script).await
+        self.run(call).await
     }
 
     /// Saves a token that a client has for itself: its row stands where it is looked up.

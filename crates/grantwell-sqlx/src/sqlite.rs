@@ -9,6 +9,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{AssertSqlSafe, FromRow as _, SqlStr};
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 
 use crate::database::{Arg, Database, Found};
 use crate::schema::{self, Migration, SchemaError};
@@ -23,7 +24,7 @@ pub type SqliteStore = Store<SqliteDatabase>;
 pub struct SqliteDatabase {
     pool: SqlitePool,
     /// SQLite has one writer at a time. Those of this process wait here, in their order, and not in the database, where
-    /// each would hold a connection and sleep.
+    /// each would hold a connection and sleep; and no longer than they would wait for a connection.
     writer: Arc<Mutex<()>>,
 }
 
@@ -117,7 +118,8 @@ impl Database for SqliteDatabase {
     }
 
     async fn change(&self, statements: &[SqlStr], args: &[Arg<'_>]) -> sqlx::Result<u64> {
-        let _writer = self.writer.lock().await;
+        let turn = timeout(self.pool.options().get_acquire_timeout(), self.writer.lock());
+        let _writer = turn.await.map_err(|_| sqlx::Error::PoolTimedOut)?;
         let mut change = self.pool.begin_with(BEGIN).await?;
         let mut first = None;
         for statement in statements {

@@ -12,6 +12,7 @@ use grantwell::storage::{
     PurgeStore, Redeemed, RefreshTokenStore, ReplayStore, RevocationStore, Rotated, Selector, TokenStore,
 };
 use grantwell::{Digest, StorageError, Timestamp, async_trait};
+use tokio::time::Instant;
 
 use crate::database::{Arg, Database, Found};
 use crate::statements::{Change, Statements};
@@ -37,10 +38,11 @@ impl<D> fmt::Debug for Store<D> {
     }
 }
 
-/// How often a statement is run that the database aborts for the sake of another one.
-const ATTEMPTS: u32 = 10;
+/// For how long a statement is run again that the database aborts for the sake of another one. PostgreSQL looks for
+/// deadlocks after a second; who waited for SQLite's lock for longer than this has waited enough.
+const PATIENCE: Duration = Duration::from_secs(300);
 
-/// The longest pause between two of them.
+/// The longest pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(64);
 
 impl<D: Database> Store<D> {
@@ -68,15 +70,17 @@ impl<D: Database> Store<D> {
     where
         F: Future<Output = sqlx::Result<T>>,
     {
-        for number in 0.. {
+        let deadline = Instant::now() + PATIENCE;
+        let mut pause = Duration::from_millis(1);
+        loop {
             match attempt().await {
-                Err(error) if number + 1 < ATTEMPTS && self.database.is_transient(&error) => {
-                    tokio::time::sleep(PAUSE.min(Duration::from_millis(1 << number))).await;
+                Err(error) if self.database.is_transient(&error) && Instant::now() < deadline => {
+                    tokio::time::sleep(pause).await;
+                    pause = PAUSE.min(2 * pause);
                 }
                 outcome => return Ok(outcome?),
             }
         }
-        Err(StorageError::new("the attempts are used up"))
     }
 }
 

@@ -61,6 +61,29 @@ async fn a_busy_sqlite_is_asked_again_and_given_up_in_bounded_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn however_many_wait_for_a_busy_sqlite_none_waits_long() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = sqlite_options(folder.path().join("state.db")).busy_timeout(Duration::from_millis(500));
+    let pool = SqlitePoolOptions::new().acquire_timeout(Duration::from_secs(1)).connect_with(options).await.unwrap();
+    let store = SqliteStore::new(pool.clone());
+    store.migrate().await.unwrap();
+    let other = pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let save = |n| {
+        let store = store.clone();
+        tokio::spawn(async move { store.save_token(&for_itself(&format!("token {n}"))).await })
+    };
+    let saves: Vec<_> = (0..50).map(save).collect();
+    let all = async {
+        for save in saves {
+            assert!(save.await.unwrap().is_err());
+        }
+    };
+    timeout(SOON, all).await.unwrap();
+    other.rollback().await.unwrap();
+    store.save_token(&for_itself("token")).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a PostgreSQL: GRANTWELL_POSTGRES"]
 async fn purging_postgres_leaves_out_what_another_transaction_holds() {
     let (pool, prefix) = (postgres().await, unique("purge_"));

@@ -4,3 +4,4 @@
 
 pub mod flows;
 pub mod place;
+pub mod proxy;

@@ -4,10 +4,7 @@ use std::fmt::{self, Write as _};
 use std::path::Path;
 use std::str::FromStr;
 
-use grantwell::storage::{
-    AccessTokenStore, AuthorizationCodeStore, AuthorizationStore, ClientRegistry, ConsentStore, RefreshTokenStore,
-    ReplayStore,
-};
+pub use grantwell::storage::testing::EveryStore;
 use grantwell::stores::MemoryStore;
 use grantwell::{Randomness as _, SystemRandomness};
 use grantwell_redis::RedisStore;
@@ -15,29 +12,6 @@ use grantwell_sqlx::{PostgresStore, SqliteStore, sqlite_options};
 use redis::aio::ConnectionManager;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::SqlitePoolOptions;
-
-/// A store that every part of a server can use. Purging is apart: Redis needs none.
-pub trait EveryStore:
-    ClientRegistry
-    + AuthorizationCodeStore
-    + AccessTokenStore
-    + RefreshTokenStore
-    + ConsentStore
-    + AuthorizationStore
-    + ReplayStore
-{
-}
-
-impl<S> EveryStore for S where
-    S: ClientRegistry
-        + AuthorizationCodeStore
-        + AccessTokenStore
-        + RefreshTokenStore
-        + ConsentStore
-        + AuthorizationStore
-        + ReplayStore
-{
-}
 
 /// An empty store's address: what, where, and behind which prefix.
 #[derive(Clone, Debug)]
