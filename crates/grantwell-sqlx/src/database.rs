@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use sqlx::SqlStr;
 
@@ -23,14 +25,17 @@ impl From<i64> for Arg<'_> {
 /// A payload, the payload of its authorization, and a flag: what every statement that reads answers.
 pub(crate) type Found = (String, Option<String>, bool);
 
+/// One error may be that of several callers.
+pub(crate) type Outcome<T> = Result<T, Arc<sqlx::Error>>;
+
 /// A pool of connections to one kind of database.
 #[async_trait]
 pub trait Database: Send + Sync + 'static {
     /// The rows that one statement finds.
-    async fn read(&self, statement: &SqlStr, args: &[Arg<'_>]) -> sqlx::Result<Vec<Found>>;
+    async fn read(&self, statement: &SqlStr, args: &[Arg<'_>]) -> Outcome<Vec<Found>>;
 
     /// Runs the statements as one change. How many rows the first one changed.
-    async fn change(&self, statements: &[SqlStr], args: &[Arg<'_>]) -> sqlx::Result<u64>;
+    async fn change(&self, statements: &[SqlStr], args: &[Arg<'_>]) -> Outcome<u64>;
 
     /// Whether the statement may succeed if it is run once more, and did nothing.
     fn is_transient(&self, error: &sqlx::Error) -> bool;

@@ -9,6 +9,8 @@ mod store;
 mod statements;
 mod schema;
 mod tables;
+#[cfg(feature = "sqlite")]
+mod writer;
 mod database;
 
 #[cfg(feature = "postgres")]

@@ -3,7 +3,7 @@ use sqlx::postgres::{PgArguments, PgConnection, PgPool, Postgres};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, FromRow as _, SqlStr};
 
-use crate::database::{Arg, Database, Found};
+use crate::database::{Arg, Database, Found, Outcome};
 use crate::schema::{self, Migration, SchemaError};
 use crate::statements::Statements;
 use crate::store::Store;
@@ -85,12 +85,12 @@ fn bind(query: Query<'static, Postgres, PgArguments>, args: &[Arg<'_>]) -> Query
 
 #[async_trait]
 impl Database for PostgresDatabase {
-    async fn read(&self, statement: &SqlStr, args: &[Arg<'_>]) -> sqlx::Result<Vec<Found>> {
+    async fn read(&self, statement: &SqlStr, args: &[Arg<'_>]) -> Outcome<Vec<Found>> {
         let rows = bind(sqlx::query(statement.clone()), args).fetch_all(&self.0).await?;
-        rows.iter().map(Found::from_row).collect()
+        Ok(rows.iter().map(Found::from_row).collect::<sqlx::Result<_>>()?)
     }
 
-    async fn change(&self, statements: &[SqlStr], args: &[Arg<'_>]) -> sqlx::Result<u64> {
+    async fn change(&self, statements: &[SqlStr], args: &[Arg<'_>]) -> Outcome<u64> {
         let mut count = 0;
         for statement in statements {
             count += bind(sqlx::query(statement.clone()), args).execute(&self.0).await?.rows_affected();

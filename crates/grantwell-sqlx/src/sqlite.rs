@@ -3,19 +3,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::query::Query;
 use sqlx::sqlite::{
-    Sqlite, SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqliteSynchronous,
+    SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqliteSynchronous,
 };
-use sqlx::{AssertSqlSafe, FromRow as _, SqlStr};
-use tokio::sync::Mutex;
+use sqlx::{Arguments as _, AssertSqlSafe, FromRow as _, SqlStr};
 use tokio::time::timeout;
 
-use crate::database::{Arg, Database, Found};
+use crate::database::{Arg, Database, Found, Outcome};
 use crate::schema::{self, Migration, SchemaError};
 use crate::statements::Statements;
 use crate::store::Store;
 use crate::tables::{InvalidPrefix, Tables};
+use crate::writer::{BEGIN, Change, Writer};
 
 /// The state in SQLite (3.37 or later), by one transaction a promise.
 pub type SqliteStore = Store<SqliteDatabase>;
@@ -23,16 +22,11 @@ pub type SqliteStore = Store<SqliteDatabase>;
 #[derive(Clone, Debug)]
 pub struct SqliteDatabase {
     pool: SqlitePool,
-    /// SQLite has one writer at a time. Those of this process wait here, in their order, and not in the database, where
-    /// each would hold a connection and sleep; and no longer than they would wait for a connection.
-    writer: Arc<Mutex<()>>,
+    writer: Writer,
 }
 
 /// The migrations, in the order of their versions.
 const MIGRATIONS: [&str; 1] = [include_str!("../migrations/sqlite/0001.sql")];
-
-/// Takes the write lock at once: a transaction that reads first could not get it any more after another one wrote.
-const BEGIN: &str = "BEGIN IMMEDIATE";
 
 /// How to open the database file at `path`, which is made if it is missing: write-ahead log, so that readers never
 /// wait; every commit reaches the disk before it is answered; five seconds of patience with other processes.
@@ -60,7 +54,7 @@ impl SqliteStore {
     }
 
     fn in_tables(pool: SqlitePool, tables: Tables) -> Self {
-        Self::over(SqliteDatabase { pool, writer: Arc::default() }, tables, Statements::sqlite)
+        Self::over(SqliteDatabase { writer: Writer::new(pool.clone()), pool }, tables, Statements::sqlite)
     }
 
     /// The migrations as plain SQL, for a host that runs its own.
@@ -73,7 +67,6 @@ impl SqliteStore {
     /// # Errors
     /// The schema is a later version's; the database's faults.
     pub async fn migrate(&self) -> Result<(), SchemaError> {
-        let _writer = self.database.writer.lock().await;
         let mut change = self.database.pool.begin_with(BEGIN).await?;
         let version = self.version(&mut change).await?;
         for migration in schema::missing(self.migrations(), version)? {
@@ -103,31 +96,30 @@ impl SqliteStore {
     }
 }
 
-fn bind(query: Query<'static, Sqlite, SqliteArguments>, args: &[Arg<'_>]) -> Query<'static, Sqlite, SqliteArguments> {
-    args.iter().fold(query, |query, arg| match arg {
-        Arg::Text(text) => query.bind(*text),
-        Arg::Integer(number) => query.bind(*number),
-    })
+fn arguments(args: &[Arg<'_>]) -> Outcome<SqliteArguments> {
+    let mut arguments = SqliteArguments::default();
+    for arg in args {
+        let added = match arg {
+            Arg::Text(text) => arguments.add(*text),
+            Arg::Integer(number) => arguments.add(*number),
+        };
+        added.map_err(sqlx::Error::Encode)?;
+    }
+    Ok(arguments)
 }
 
 #[async_trait]
 impl Database for SqliteDatabase {
-    async fn read(&self, statement: &SqlStr, args: &[Arg<'_>]) -> sqlx::Result<Vec<Found>> {
-        let rows = bind(sqlx::query(statement.clone()), args).fetch_all(&self.pool).await?;
-        rows.iter().map(Found::from_row).collect()
+    async fn read(&self, statement: &SqlStr, args: &[Arg<'_>]) -> Outcome<Vec<Found>> {
+        let rows = sqlx::query_with(statement.clone(), arguments(args)?).fetch_all(&self.pool).await?;
+        Ok(rows.iter().map(Found::from_row).collect::<sqlx::Result<_>>()?)
     }
 
-    async fn change(&self, statements: &[SqlStr], args: &[Arg<'_>]) -> sqlx::Result<u64> {
-        let turn = timeout(self.pool.options().get_acquire_timeout(), self.writer.lock());
-        let _writer = turn.await.map_err(|_| sqlx::Error::PoolTimedOut)?;
-        let mut change = self.pool.begin_with(BEGIN).await?;
-        let mut first = None;
-        for statement in statements {
-            let done = bind(sqlx::query(statement.clone()), args).execute(&mut *change).await?;
-            first.get_or_insert(done.rows_affected());
-        }
-        change.commit().await?;
-        Ok(first.unwrap_or_default())
+    async fn change(&self, statements: &[SqlStr], args: &[Arg<'_>]) -> Outcome<u64> {
+        let change = Change { statements: statements.to_vec(), arguments: arguments(args)? };
+        // No longer than they would wait for a connection.
+        let outcome = timeout(self.pool.options().get_acquire_timeout(), self.writer.change(change)).await;
+        outcome.unwrap_or_else(|_| Err(Arc::new(sqlx::Error::PoolTimedOut)))
     }
 
     fn is_transient(&self, error: &sqlx::Error) -> bool {

@@ -14,7 +14,7 @@ use grantwell::storage::{
 use grantwell::{Digest, StorageError, Timestamp, async_trait};
 use tokio::time::Instant;
 
-use crate::database::{Arg, Database, Found};
+use crate::database::{Arg, Database, Found, Outcome};
 use crate::statements::{Change, Statements};
 use crate::tables::Tables;
 
@@ -40,7 +40,7 @@ impl<D> fmt::Debug for Store<D> {
 
 /// For how long a statement is run again that the database aborts for the sake of another one. PostgreSQL looks for
 /// deadlocks after a second; who waited for SQLite's lock for longer than this has waited enough.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The longest pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(64);
@@ -68,7 +68,7 @@ impl<D: Database> Store<D> {
 
     async fn retry<T, F>(&self, mut attempt: impl FnMut() -> F) -> Result<T, StorageError>
     where
-        F: Future<Output = sqlx::Result<T>>,
+        F: Future<Output = Outcome<T>>,
     {
         let deadline = Instant::now() + PATIENCE;
         let mut pause = Duration::from_millis(1);

@@ -1,5 +1,6 @@
 //! An API that the server's own tokens open.
 
+use std::error::Error as _;
 use std::sync::Arc;
 
 use axum::Json;
@@ -7,7 +8,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use grantwell::model::Scope;
-use grantwell::resource::RequiredScope;
+use grantwell::resource::{Refused, RequiredScope};
 use serde::Serialize;
 
 use crate::app::App;
@@ -29,6 +30,13 @@ pub(crate) async fn me(State(app): State<Arc<App>>, request: Request) -> Respons
             let me = Me { client_id: access.client_id.as_str(), user_id, scope: access.scope.as_str() };
             Json(me).into_response()
         }
-        Err(refused) => refused.response().map(Body::from),
+        Err(refused) => {
+            if let Refused::Error { error, .. } = &refused
+                && error.status().is_server_error()
+            {
+                tracing::error!(cause = error.source(), "a token cannot be checked");
+            }
+            refused.response().map(Body::from)
+        }
     }
 }

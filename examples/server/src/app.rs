@@ -1,30 +1,36 @@
 //! What every request may use, and which handler it goes to.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::HeaderMap;
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderName, HeaderValue, REFERRER_POLICY, RETRY_AFTER,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse as _, Response};
 use axum::routing::{any, get, post};
 use grantwell::resource::BearerCheck;
+use grantwell::storage::PurgeStore;
 use grantwell::stores::MemoryStore;
-use grantwell::{AuthorizationServer, BuildError, MAX_BODY};
+use grantwell::{AuthorizationServer, MAX_BODY};
 
 use crate::config::Config;
 use crate::cookie::CookieJar;
 use crate::failure::Failure;
-use crate::form::FormKey;
+use crate::form::FormKeys;
+use crate::keys::Keys;
 use crate::limiter::Limiter;
+use crate::oauth::Parts;
 use crate::session::Sessions;
 use crate::site::Site;
+use crate::state::{self, Opened};
 use crate::users::Users;
-use crate::{api, authorize, login, logout, oauth, pages};
+use crate::{StartError, api, authorize, login, logout, oauth, pages};
 
 /// For every answer that does not say otherwise. `form-action` is missing because browsers check it along the whole
 /// redirect chain: it would block the way from the login and consent pages to the client.
@@ -41,10 +47,10 @@ const HEADERS: [(HeaderName, &str); 4] = [
 pub(crate) struct App {
     pub(crate) site: Arc<Site>,
     pub(crate) server: AuthorizationServer,
-    pub(crate) store: Arc<MemoryStore>,
     pub(crate) bearer: BearerCheck,
+    pub(crate) purged: Vec<Arc<dyn PurgeStore>>,
     pub(crate) sessions: Sessions,
-    pub(crate) forms: FormKey,
+    pub(crate) forms: FormKeys,
     pub(crate) users: Users,
     pub(crate) limiter: Limiter,
     pub(crate) scopes: BTreeMap<String, String>,
@@ -52,21 +58,33 @@ pub(crate) struct App {
 }
 
 impl App {
-    pub(crate) fn new(config: Config, site: Site) -> Result<Self, BuildError> {
-        let site = Arc::new(site);
-        let store = oauth::store(config.clients);
-        let limiter = Limiter::new();
-        let server = oauth::server(&site, &store, config.resource_servers, limiter.clone())?;
-        Ok(Self {
-            bearer: BearerCheck::new(site.issuer.as_str(), store.clone()),
-            sessions: Sessions::new(CookieJar::new(site.is_https())),
-            forms: FormKey::random(),
+    pub(crate) async fn new(config: Config, site: Site) -> Result<Self, StartError> {
+        let key_file = config.key_file().map(Path::to_owned);
+        let mut parts = Parts {
+            site: Arc::new(site),
+            keys: Keys::ephemeral(),
+            clients: config.clients,
+            resource_servers: config.resource_servers,
             users: config.users,
+            limiter: Limiter::new(),
+        };
+        // What contradicts itself is found before any file is made.
+        parts.over(MemoryStore::new())?;
+        if let Some(file) = key_file {
+            parts.keys = Keys::open(&file)?;
+        }
+        let Opened { server, bearer, sessions, purged } = state::open(&config.store, &parts).await?;
+        let Parts { site, keys, users, limiter, .. } = parts;
+        Ok(Self {
+            sessions: Sessions::new(CookieJar::new(site.is_https()), users.clone(), sessions),
+            forms: FormKeys::new(&keys),
             scopes: config.scopes,
             endpoints: oauth::endpoints(&server, &site),
             site,
             server,
-            store,
+            bearer,
+            purged,
+            users,
             limiter,
         })
     }
@@ -95,7 +113,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 }
 
 async fn home(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Html<String>, Failure> {
-    let session = app.sessions.current(&headers);
+    let session = app.sessions.current(&headers).await?;
     let user_id = session.as_ref().map(|(_, login)| login.subject.as_str());
     pages::show(pages::Home { base: &app.site.base, issuer: &app.site.issuer, user_id, endpoints: &app.endpoints })
 }
@@ -123,6 +141,9 @@ async fn finish(State(app): State<Arc<App>>, request: Request, next: Next) -> Re
         let (title, message) = (failure.title(), failure.message());
         let page = pages::Error { base: &app.site.base, title, message, code: None };
         response = (failure.status(), pages::show(page).map_err(Failure::status)).into_response();
+        if let Some(seconds) = failure.retry_after() {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
     }
     for (name, value) in HEADERS {
         response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));

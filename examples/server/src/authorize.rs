@@ -18,7 +18,7 @@ use crate::pages::{self, Consent};
 
 pub(crate) async fn authorize(State(app): State<Arc<App>>, request: Request) -> Result<Response, Failure> {
     let request = form::buffer(request).await?;
-    let session = app.sessions.current(request.headers());
+    let session = app.sessions.current(request.headers()).await?;
     match app.server.authorize(&request, session.as_ref().map(|(_, login)| login)).await {
         Authorize::Respond(response) => Ok(response.map(Body::from)),
         Authorize::Login(pending) => Ok(send_to_login(&app, request.method(), &pending).into_response()),
@@ -60,7 +60,10 @@ pub(crate) async fn consent(State(app): State<Arc<App>>, request: Request) -> Re
     let ticket = fields.get("ticket").ok_or(Failure::Malformed)?;
     let decision = decision(&fields).ok_or(Failure::Malformed)?;
     // A page of another session or site decides nothing: without a login the library starts the request again.
-    let login = session.and_then(|id| app.sessions.login(&id));
+    let login = match session {
+        Some(id) => app.sessions.login(&id).await?,
+        None => None,
+    };
     Ok(app.server.decide(ticket, login.as_ref(), decision).await.map(Body::from))
 }
 

@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::str::FromStr as _;
 
 use grantwell::model::{Client, ClientId, ClientMetadata, ClientPolicy, ClientSecret};
 use grantwell::{Digest, Timestamp};
 use serde::Deserialize;
 use toml::Table;
 
+use crate::store::Store;
 use crate::users::{User, Users};
 
 /// What the server is started with.
@@ -17,6 +19,10 @@ pub struct Config {
     pub issuer: Option<String>,
     /// The one address to listen on; `None`: port 9000 of the loopback addresses.
     pub listen: Option<SocketAddr>,
+    /// Where state is kept.
+    pub store: Store,
+    /// The file of secret keys, made where there is none; `None`: see [`Self::key_file`].
+    pub keys: Option<PathBuf>,
     pub(crate) clients: Vec<Client>,
     pub(crate) users: Users,
     pub(crate) resource_servers: Vec<ClientId>,
@@ -34,6 +40,8 @@ pub struct ConfigError(String);
 struct File {
     issuer: Option<String>,
     listen: Option<SocketAddr>,
+    store: Option<String>,
+    keys: Option<PathBuf>,
     #[serde(default)]
     resource_servers: Vec<String>,
     #[serde(default)]
@@ -79,16 +87,27 @@ impl Config {
     /// The text is no TOML, or an entry contradicts itself or another one.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let file: File = toml::from_str(text).map_err(|error| syntax_error(text, &error))?;
-        let clients = entries("client", "client_id", file.clients, client)?;
-        let users = entries("user", "user_id", file.users, User::from_entry)?;
-        let resource_servers: Vec<ClientId> = file.resource_servers.iter().map(|id| id.as_str().into()).collect();
+        let File { issuer, listen, store, keys, resource_servers, clients, users, scopes } = file;
+        let store = store.as_deref().map(Store::from_str).transpose();
+        let store = store.map_err(|error| ConfigError(format!("store: {error}")))?.unwrap_or_default();
+        let clients = entries("client", "client_id", clients, client)?;
+        let users = Users::new(entries("user", "user_id", users, User::from_entry)?);
+        let resource_servers: Vec<ClientId> = resource_servers.iter().map(|id| id.as_str().into()).collect();
         let may_ask = |id: &ClientId| clients.iter().any(|client| client.id() == id && !client.is_public());
         if let Some(id) = resource_servers.iter().find(|id| !may_ask(id)) {
             let id = id.as_str();
             return Err(ConfigError(format!("resource_servers: there is no client {id:?} that authenticates")));
         }
-        let users = Users::new(users);
-        Ok(Self { issuer: file.issuer, listen: file.listen, clients, users, resource_servers, scopes: file.scopes })
+        Ok(Self { issuer, listen, store, keys, clients, users, resource_servers, scopes })
+    }
+
+    /// The file of secret keys; `None`: they end with the process, like what the memory store holds.
+    pub fn key_file(&self) -> Option<&Path> {
+        match (&self.keys, &self.store) {
+            (Some(file), _) => Some(file),
+            (None, Store::Memory) => None,
+            (None, _) => Some(Path::new("grantwell.keys")),
+        }
     }
 }
 
@@ -176,6 +195,7 @@ mod tests {
     fn the_built_in_file_is_right() {
         let config = Config::parse(Config::BUILT_IN).unwrap();
         assert!(config.issuer.is_none() && config.listen.is_none());
+        assert_eq!(config.store.to_string(), "grantwell.db");
         assert_eq!(config.clients[0].metadata().client_name.as_deref(), Some("Example client"));
         assert!(!config.clients[0].policy().require_pkce);
     }
@@ -186,6 +206,7 @@ mod tests {
             ("a", "line 1: "),
             ("\nlisten = 1", "line 2: "),
             ("color = 1", "unknown field `color`"),
+            ("store = 'postgres://u:8765/4321@h/d'", "store: in a user name or password, "),
             ("resource_servers = ['rs']", "resource_servers: there is no client \"rs\""),
             ("[[clients]]", "client number 1: missing field `client_id`"),
             ("[[clients]]\nclient_id = 'c'", "client \"c\": token_endpoint_auth_method needs a secret"),
@@ -205,10 +226,19 @@ mod tests {
         ] {
             let error = error(text);
             assert!(error.contains(expected), "{error}");
-            assert!(!error.contains('\n') && !error.contains("87654321"), "{error}");
+            assert!(!error.contains('\n') && !error.contains("8765") && !error.contains("4321"), "{error}");
         }
         let client =
             "[[clients]]\nclient_id = 'c'\ntoken_endpoint_auth_method = 'none'\nredirect_uris = ['https://c/']\n";
         assert_eq!(error(&client.repeat(2)), "client \"c\" is there twice");
+    }
+
+    #[test]
+    fn only_the_memory_store_does_without_a_key_file() {
+        let key_file = |text| Config::parse(text).unwrap().key_file().map(Path::to_owned);
+        assert_eq!(key_file(""), Some("grantwell.keys".into()));
+        assert_eq!(key_file("store = 'sqlite:a.db'"), Some("grantwell.keys".into()));
+        assert_eq!(key_file("store = 'memory'"), None);
+        assert_eq!(key_file("store = 'memory'\nkeys = 'a.keys'"), Some("a.keys".into()));
     }
 }

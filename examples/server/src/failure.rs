@@ -3,6 +3,7 @@
 use axum::Extension;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use grantwell::StorageError;
 
 /// Why there is no page; it is made into one on the way out, by `app::finish`.
 #[derive(Clone, Copy, Debug)]
@@ -16,8 +17,17 @@ pub(crate) enum Failure {
     Host,
     /// The form does not come from a page of this server in the same browser.
     Forged,
+    /// The store cannot answer now.
+    Unavailable,
     /// The server itself is at fault.
     Internal,
+}
+
+impl From<StorageError> for Failure {
+    fn from(fault: StorageError) -> Self {
+        tracing::error!(cause = %fault, "the store cannot be reached");
+        Self::Unavailable
+    }
 }
 
 impl Failure {
@@ -26,6 +36,7 @@ impl Failure {
             Self::NotFound => "There is no such page",
             Self::Malformed | Self::TooLarge | Self::UriTooLong | Self::Host => "This request cannot be completed",
             Self::Forged => "This page can no longer be used",
+            Self::Unavailable => "This is not possible right now",
             Self::Internal => "Something went wrong here",
         }
     }
@@ -38,6 +49,7 @@ impl Failure {
             Self::UriTooLong => "The address is too long.",
             Self::Host => "It names more than one host.",
             Self::Forged => "Go back, load the page again and send the form from there. Cookies must be allowed.",
+            Self::Unavailable => "The server cannot reach its data. Try again in a moment.",
             Self::Internal => "Try again later.",
         }
     }
@@ -49,7 +61,16 @@ impl Failure {
             Self::UriTooLong => StatusCode::URI_TOO_LONG,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Forged => StatusCode::FORBIDDEN,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// Seconds to wait.
+    pub(crate) const fn retry_after(self) -> Option<u32> {
+        match self {
+            Self::Unavailable => Some(1),
+            _ => None,
         }
     }
 }

@@ -6,12 +6,14 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use grantwell::{Params, Randomness as _, SystemRandomness};
+use grantwell::{Params, SecretKey};
+use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
 use crate::cookie::{CookieJar, SessionId};
 use crate::failure::Failure;
+use crate::keys::Keys;
 
 const FORM: &[u8] = b"application/x-www-form-urlencoded";
 
@@ -23,23 +25,39 @@ pub(crate) enum Purpose {
     Logout,
 }
 
-/// Makes and checks the `csrf` field: a MAC over the cookie's id and the form's purpose, so nothing need be kept.
-pub(crate) struct FormKey(Hmac<Sha256>);
+/// Make and check the `csrf` field: a MAC over the cookie's id and the form's purpose, so nothing need be kept.
+///
+/// The keys follow from the server's secret keys, so that a page of one replica can be sent to another.
+pub(crate) struct FormKeys {
+    current: FormKey,
+    previous: Vec<FormKey>,
+}
 
-impl FormKey {
-    pub(crate) fn random() -> Self {
-        let mut key = [0; 64];
-        SystemRandomness.fill(&mut key);
-        Self(Hmac::new(&key.into()))
+struct FormKey(Hmac<Sha256>);
+
+impl FormKeys {
+    pub(crate) fn new(keys: &Keys) -> Self {
+        let previous = keys.previous().iter().map(FormKey::derive).collect();
+        Self { current: FormKey::derive(keys.current()), previous }
     }
 
     pub(crate) fn token(&self, id: &SessionId, purpose: Purpose) -> String {
-        URL_SAFE_NO_PAD.encode(self.mac(id, purpose).finalize().into_bytes())
+        URL_SAFE_NO_PAD.encode(self.current.mac(id, purpose).finalize().into_bytes())
     }
 
     fn is_right(&self, id: &SessionId, purpose: Purpose, token: &str) -> bool {
         let token = URL_SAFE_NO_PAD.decode(token).unwrap_or_default();
-        self.mac(id, purpose).verify_slice(&token).is_ok()
+        let is_right = |key: &FormKey| key.mac(id, purpose).verify_slice(&token).is_ok();
+        is_right(&self.current) || self.previous.iter().any(is_right)
+    }
+}
+
+impl FormKey {
+    fn derive(secret: &SecretKey) -> Self {
+        let mut key = [0; 64];
+        #[expect(clippy::expect_used, reason = "HKDF-SHA256 yields up to 8,160 bytes")]
+        Hkdf::<Sha256>::new(Some(b"grantwell-server"), secret.expose()).expand(b"forms", &mut key).expect("64 bytes");
+        Self(Hmac::new(&key.into()))
     }
 
     fn mac(&self, id: &SessionId, purpose: Purpose) -> Hmac<Sha256> {
@@ -70,7 +88,7 @@ const REPEATED: &str = "scope";
 pub(crate) async fn read(
     request: Request,
     purpose: Purpose,
-    key: &FormKey,
+    keys: &FormKeys,
     cookies: CookieJar,
 ) -> Result<Sent, Failure> {
     let request = buffer(request).await?;
@@ -80,7 +98,7 @@ pub(crate) async fn read(
         return Err(Failure::Malformed);
     }
     let session = cookies.read(request.headers()).filter(|_| !is_from_elsewhere(request.headers()));
-    let session = session.filter(|id| key.is_right(id, purpose, fields.get("csrf").unwrap_or_default()));
+    let session = session.filter(|id| keys.is_right(id, purpose, fields.get("csrf").unwrap_or_default()));
     Ok(Sent { fields, session })
 }
 

@@ -4,7 +4,10 @@
 //!
 //! | | |
 //! |---|---|
-//! | `oauth` | the library's parts put together; the clock that purges its store |
+//! | `oauth` | the library's parts put together |
+//! | `store`, `state` | where state is kept; opening it, and what is built upon it |
+//! | `bounded`, `purge` | a time limit for the store; the clock that purges it |
+//! | `keys` | the file of secret keys |
 //! | `authorize` | the authorization endpoint and the consent page, where library and session meet |
 //! | `login`, `logout` | the pages around a session |
 //! | `api` | an API behind a bearer check |
@@ -17,26 +20,33 @@
 mod api;
 mod app;
 mod authorize;
+mod bounded;
 mod config;
 mod cookie;
 mod failure;
 mod form;
+mod keys;
 mod limiter;
 mod listen;
 mod login;
 mod logout;
 mod oauth;
 mod pages;
+mod purge;
 mod session;
 mod site;
+mod state;
+mod store;
 mod users;
 
 use std::io;
 use std::net::SocketAddr;
 
 pub use config::{Config, ConfigError};
+pub use keys::KeysError;
 pub use listen::Running;
 pub use site::InvalidIssuer;
+pub use store::{InvalidStore, Store};
 
 /// Why the server does not start. One line.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +63,17 @@ pub enum StartError {
     /// The issuer is not a URL that the server can live under.
     #[error("issuer {0:?}: {1}")]
     Issuer(String, #[source] InvalidIssuer),
+    /// The secret keys cannot be had.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// The store cannot be opened, or its tables are not ours.
+    #[error("the store {store} cannot be used: {reason}")]
+    Store {
+        /// Which.
+        store: Store,
+        /// Why.
+        reason: String,
+    },
     /// The library refuses the configuration.
     #[error(transparent)]
     Build(#[from] grantwell::BuildError),
@@ -68,6 +89,6 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let listeners = listen::bind(config.listen).await?;
     let issuer = config.issuer.clone().unwrap_or_else(|| listeners.default_issuer());
     let site = site::Site::new(&issuer).map_err(|error| StartError::Issuer(issuer, error))?;
-    let app = app::App::new(config, site)?;
+    let app = app::App::new(config, site).await?;
     Ok(listeners.serve(app))
 }

@@ -23,7 +23,7 @@ use tokio::time::timeout;
 use tower_service::Service as _;
 
 use crate::app::{self, App};
-use crate::{StartError, oauth};
+use crate::{StartError, purge};
 
 const PORT: u16 = 9000;
 /// How long the head of a request may take to arrive, and then the whole exchange.
@@ -74,7 +74,7 @@ impl Listeners {
         let router = app::router(app.clone());
         let stop = watch::Sender::new(());
         let mut tasks = JoinSet::new();
-        tasks.spawn(oauth::purge(app.store.clone(), stop.subscribe()));
+        tasks.spawn(purge::run(app.purged.clone(), stop.subscribe()));
         let mut addresses = Vec::new();
         for (listener, address) in self.bound {
             addresses.push(address);

@@ -66,7 +66,7 @@ pub(crate) async fn submit(State(app): State<Arc<App>>, request: Request) -> Res
     let refused = |error| Login { user_id, error: Some(error), ..page(&app, &id, next) };
     match attempt(&app, user_id, password, address).await? {
         Outcome::Right => {
-            let cookie = app.sessions.cookies.set(&app.sessions.begin(&id, user_id));
+            let cookie = app.sessions.cookies.set(&app.sessions.begin(&id, user_id).await?);
             Ok((cookie, Redirect::to(next)).into_response())
         }
         Outcome::Wrong => {

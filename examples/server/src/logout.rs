@@ -19,7 +19,7 @@ pub(crate) async fn form(State(app): State<Arc<App>>, headers: HeaderMap) -> Res
 
 pub(crate) async fn submit(State(app): State<Arc<App>>, request: Request) -> Result<Response, Failure> {
     let sent = form::read(request, Purpose::Logout, &app.forms, app.sessions.cookies).await?;
-    app.sessions.end(&sent.session.ok_or(Failure::Forged)?);
+    app.sessions.end(&sent.session.ok_or(Failure::Forged)?).await?;
     let page = pages::show(Logout { base: &app.site.base, csrf: None })?;
     Ok((app.sessions.cookies.clear(), page).into_response())
 }

@@ -10,8 +10,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, ValueEnum};
-use grantwell_server::{Config, Running};
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser};
+use grantwell_server::{Config, Running, Store};
 use tracing_subscriber::EnvFilter;
 
 /// A complete OAuth 2.0 authorization server, with login and consent pages and a small API.
@@ -27,15 +28,26 @@ struct Options {
     /// The issuer identifier: the URL that clients reach this server by.
     #[arg(long, value_name = "URL")]
     issuer: Option<String>,
-    /// Where clients, codes and tokens are kept.
-    #[arg(long, value_enum, default_value_t = Store::Memory)]
-    store: Store,
+    /// Where state is kept: memory, sqlite:PATH, postgres://USER@HOST/DATABASE or redis://HOST/NUMBER.
+    ///
+    /// By default sqlite:grantwell.db, a file in the working directory. A URL with a password is better given in the
+    /// configuration file, as `store`: other users of the machine see the flags.
+    #[arg(long, value_name = "STORE")]
+    store: Option<String>,
+    /// The file of secret keys, which is made if it is missing. Replicas share it.
+    ///
+    /// By default grantwell.keys in the working directory; with the memory store, which forgets everything anyway,
+    /// there is no file and the key ends with the process.
+    #[arg(long, value_name = "FILE")]
+    keys: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Store {
-    /// In memory: everything is forgotten when the server stops.
-    Memory,
+impl Options {
+    /// Not clap's parsing: its errors repeat the value, which may hold a password.
+    fn store(&self) -> Result<Option<Store>, clap::Error> {
+        let store = self.store.as_deref().map(str::parse).transpose();
+        store.map_err(|error| Self::command().error(ErrorKind::ValueValidation, format!("--store: {error}")))
+    }
 }
 
 /// Where the example client looks for the server by itself.
@@ -44,8 +56,9 @@ const CLIENTS_ISSUER: &str = "http://localhost:9000";
 #[tokio::main]
 async fn main() -> ExitCode {
     let options = Options::parse();
+    let store = options.store().unwrap_or_else(|error| error.exit());
     let outcome = match log() {
-        Ok(()) => run(options).await,
+        Ok(()) => run(options, store).await,
         Err(error) => Err(error),
     };
     match outcome {
@@ -70,25 +83,35 @@ fn log() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-async fn run(options: Options) -> Result<(), Box<dyn Error>> {
-    let Store::Memory = options.store;
+async fn run(options: Options, store: Option<Store>) -> Result<(), Box<dyn Error>> {
     let mut config = match &options.config {
         Some(file) => Config::read(file)?,
         None => Config::parse(Config::BUILT_IN)?,
     };
     config.listen = options.listen.or(config.listen);
     config.issuer = options.issuer.or(config.issuer);
+    config.store = store.unwrap_or(config.store);
+    config.keys = options.keys.or(config.keys);
+    let kept = kept(&config);
     let running = grantwell_server::start(config).await?;
     // Before the welcome: whoever reads it may send the signal at once.
     let interrupted = interrupted()?;
-    welcome(&running, options.config.is_none())?;
+    welcome(&running, &kept, options.config.is_none())?;
     interrupted.await;
     running.stop().await;
     Ok(())
 }
 
+/// Where state and keys are.
+fn kept(config: &Config) -> String {
+    match config.key_file() {
+        Some(keys) => format!("State is kept in {}, secret keys in {}.", config.store, keys.display()),
+        None => "State and secret keys are kept in memory: they end with the server.".to_owned(),
+    }
+}
+
 /// Says where the server is and what to open next.
-fn welcome(running: &Running, is_built_in: bool) -> io::Result<()> {
+fn welcome(running: &Running, kept: &str, is_built_in: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
     let issuer = running.issuer();
     let addresses: Vec<String> = running.addresses().iter().map(ToString::to_string).collect();
@@ -96,6 +119,7 @@ fn welcome(running: &Running, is_built_in: bool) -> io::Result<()> {
     for (name, url) in running.endpoints() {
         writeln!(out, "  {name:<14} {url}")?;
     }
+    writeln!(out, "{kept}")?;
     if is_built_in {
         let (user_id, password) = Config::BUILT_IN_USER;
         let flag = if issuer == CLIENTS_ISSUER { String::new() } else { format!(" -- --issuer {issuer}") };

@@ -1,54 +1,51 @@
 //! The library's parts, put together.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use grantwell::grants::{AuthorizationCode, ClientCredentials, RefreshToken};
 use grantwell::model::{Client, ClientId};
-use grantwell::storage::PurgeStore as _;
+use grantwell::resource::BearerCheck;
 use grantwell::stores::MemoryStore;
-use grantwell::{
-    AuthorizationServer, BuildError, Clock as _, Introspection, Revocation, SecretKey, SystemClock, SystemRandomness,
-};
+use grantwell::{AuthorizationServer, BuildError, Introspection, Revocation};
 use serde_json::{Map, Value};
-use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval};
 
+use crate::bounded::StateStore;
+use crate::keys::Keys;
 use crate::limiter::Limiter;
 use crate::pages::ProtocolErrors;
 use crate::site::Site;
+use crate::users::Users;
 
-const PURGE_EVERY: Duration = Duration::from_secs(60);
-/// The store answers nobody while it purges, so it gets its work in small portions.
-const PURGE_BATCH: usize = 1_000;
-
-/// A store that knows `clients` and nothing else.
-pub(crate) fn store(clients: Vec<Client>) -> Arc<MemoryStore> {
-    let store = MemoryStore::new();
-    clients.into_iter().for_each(|client| store.insert_client(client));
-    Arc::new(store)
+/// What the authorization server is made of, but for the store of its state.
+pub(crate) struct Parts {
+    pub(crate) site: Arc<Site>,
+    pub(crate) keys: Keys,
+    pub(crate) clients: Vec<Client>,
+    pub(crate) resource_servers: Vec<ClientId>,
+    pub(crate) users: Users,
+    pub(crate) limiter: Limiter,
 }
 
-/// The authorization server over `store`.
-pub(crate) fn server(
-    site: &Arc<Site>,
-    store: &Arc<MemoryStore>,
-    resource_servers: Vec<ClientId>,
-    limiter: Limiter,
-) -> Result<AuthorizationServer, BuildError> {
-    let introspection = resource_servers.into_iter().fold(Introspection::new(), Introspection::resource_server);
-    AuthorizationServer::builder(&site.issuer, store.clone(), store.clone())
-        // The store does not outlive the process, so neither need the key.
-        .secret_keys(SecretKey::generate(&SystemRandomness), [])
-        .grant(AuthorizationCode::new())
-        .grant(RefreshToken::rotating())
-        .grant(ClientCredentials::new())
-        .endpoint(introspection)
-        .endpoint(Revocation::new())
-        .remember_consent()
-        .rate_limiter(limiter)
-        .error_page(ProtocolErrors(site.clone()))
-        .build()
+impl Parts {
+    /// The server over `state`, and the check of its tokens. The clients stay in the configuration file.
+    pub(crate) fn over(&self, state: impl StateStore) -> Result<(AuthorizationServer, BearerCheck), BuildError> {
+        let (clients, state) = (MemoryStore::new(), Arc::new(state));
+        self.clients.iter().for_each(|client| clients.insert_client(client.clone()));
+        let resource_servers = self.resource_servers.iter().cloned();
+        let server = AuthorizationServer::builder(&self.site.issuer, Arc::new(clients), state.clone())
+            .secret_keys(self.keys.current().clone(), self.keys.previous().iter().cloned())
+            .grant(AuthorizationCode::new())
+            .grant(RefreshToken::rotating())
+            .grant(ClientCredentials::new())
+            .endpoint(resource_servers.fold(Introspection::new(), Introspection::resource_server))
+            .endpoint(Revocation::new())
+            .remember_consent()
+            .rate_limiter(self.limiter.clone())
+            .subject_policy(self.users.clone())
+            .error_page(ProtocolErrors(self.site.clone()))
+            .build()?;
+        Ok((server, BearerCheck::new(self.site.issuer.as_str(), state)))
+    }
 }
 
 /// The name and URL of the metadata, and of every endpoint that it advertises.
@@ -60,26 +57,4 @@ pub(crate) fn endpoints(server: &AuthorizationServer, site: &Site) -> Vec<(Strin
     };
     let own = ("metadata".to_owned(), site.metadata_url());
     std::iter::once(own).chain(metadata.iter().filter_map(endpoint)).collect()
-}
-
-/// Has the store forget what has expired, until `stop` is dropped.
-pub(crate) async fn purge(store: Arc<MemoryStore>, mut stop: watch::Receiver<()>) {
-    let mut timer = interval(PURGE_EVERY);
-    timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            _ = timer.tick() => {}
-            _ = stop.changed() => return,
-        }
-        loop {
-            match store.purge(SystemClock.now(), PURGE_BATCH).await {
-                Ok(PURGE_BATCH) => tokio::task::yield_now().await,
-                Ok(_) => break,
-                Err(error) => {
-                    tracing::error!(%error, "the store cannot be purged");
-                    break;
-                }
-            }
-        }
-    }
 }

@@ -5,6 +5,10 @@ use std::sync::Arc;
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier};
+use async_trait::async_trait;
+use grantwell::StorageError;
+use grantwell::hooks::{SubjectPolicy, Verdict};
+use grantwell::model::{Authorization, Client};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -55,9 +59,10 @@ fn parse_hash(text: &str) -> argon2::password_hash::Result<PasswordHash> {
     Ok(hash)
 }
 
-/// All users.
+/// All users; the clones share them.
+#[derive(Clone)]
 pub(crate) struct Users {
-    by_id: HashMap<String, User>,
+    by_id: Arc<HashMap<String, User>>,
     /// What the password of an unknown user is compared with, so that it takes as long as a known one's.
     decoy: Option<PasswordHash>,
     turns: Arc<Semaphore>,
@@ -69,8 +74,13 @@ pub(crate) type Turn = OwnedSemaphorePermit;
 impl Users {
     pub(crate) fn new(users: Vec<User>) -> Self {
         let decoy = users.first().map(|user| user.password.clone());
-        let by_id = users.into_iter().map(|user| (user.user_id.clone(), user)).collect();
-        Self { by_id, decoy, turns: Arc::new(Semaphore::new(CHECKS)) }
+        let by_id: HashMap<_, _> = users.into_iter().map(|user| (user.user_id.clone(), user)).collect();
+        Self { by_id: Arc::new(by_id), decoy, turns: Arc::new(Semaphore::new(CHECKS)) }
+    }
+
+    /// Whether there is such a user.
+    pub(crate) fn knows(&self, user_id: &str) -> bool {
+        self.by_id.contains_key(user_id)
     }
 
     /// Waits until a password may be checked; `None`: never again.
@@ -90,5 +100,14 @@ impl Users {
             Ok((is_right, turn)) => (is_right && user.is_some(), Some(turn)),
             Err(_) => (false, None),
         }
+    }
+}
+
+/// What a user approved outlives the process; it is of no use once the configuration no longer has the user.
+#[async_trait]
+impl SubjectPolicy for Users {
+    async fn review(&self, authorization: &Authorization, _: &Client) -> Result<Verdict, StorageError> {
+        let is_known = self.knows(authorization.subject.as_str());
+        Ok(if is_known { Verdict::Allow } else { Verdict::Refuse })
     }
 }

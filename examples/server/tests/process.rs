@@ -4,113 +4,19 @@
 
 mod support;
 
-use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::fs::Permissions;
+use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::thread;
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use grantwell_sqlx::sqlite_options;
 use reqwest::{Method, StatusCode};
+use sqlx::SqlitePool;
+use support::program::{Ended, Program, START_WITHIN, STOP_WITHIN};
 use support::{AUTHORIZE, Browser, CALLBACK, Page, cheap_hash};
-use tokio::time::Instant;
-
-/// A debug build takes its time over the built-in password.
-const START_WITHIN: Duration = Duration::from_secs(60);
-const STOP_WITHIN: Duration = Duration::from_secs(10);
-
-/// The program under test. It is killed when this is dropped.
-struct Program {
-    child: Child,
-    stdout: Receiver<String>,
-    stderr: Receiver<String>,
-}
-
-struct Ended {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
-
-impl Program {
-    fn start(args: &[&str]) -> Self {
-        Self::start_logging("info", args)
-    }
-
-    fn start_logging(filter: &str, args: &[&str]) -> Self {
-        let test = std::env::current_exe().unwrap();
-        let program = test.parent().unwrap().parent().unwrap().join("examples/server");
-        let mut command = Command::new(&program);
-        command.args(args).env("RUST_LOG", filter).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // `cargo test --test process` alone does not build it.
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("{}: {error}", program.display()));
-        let (stdout, stderr) = (lines(child.stdout.take().unwrap()), lines(child.stderr.take().unwrap()));
-        Self { child, stdout, stderr }
-    }
-
-    /// Waits until the server runs; answers its issuer, its address and all that it printed.
-    fn welcome(&mut self) -> (String, String, String) {
-        let mut printed = String::new();
-        while !printed.ends_with("Ctrl-C stops the server.\n") {
-            match self.stdout.recv_timeout(START_WITHIN) {
-                Ok(line) => printed += &line,
-                Err(_) => panic!("{}", self.end(STOP_WITHIN).stderr),
-            }
-        }
-        let first = printed.lines().next().unwrap().strip_suffix('.').unwrap();
-        let (issuer, address) = first.split_once(" listens on ").unwrap();
-        let issuer = issuer.strip_prefix("The authorization server ").unwrap();
-        (issuer.to_owned(), address.to_owned(), printed)
-    }
-
-    fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
-    }
-
-    fn end(&mut self, within: Duration) -> Ended {
-        let deadline = Instant::now() + within;
-        let (stdout, stderr) = (rest(&self.stdout, deadline), rest(&self.stderr, deadline));
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return Ended { code: status.code(), stdout, stderr };
-            }
-            assert!(Instant::now() < deadline, "still running: {stderr}");
-            thread::yield_now();
-        }
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
-    let (sender, receiver) = channel();
-    thread::spawn(move || {
-        for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
-            let _ = sender.send(String::from_utf8_lossy(&line).into_owned() + "\n");
-        }
-    });
-    receiver
-}
-
-fn rest(lines: &Receiver<String>, deadline: Instant) -> String {
-    let mut text = String::new();
-    loop {
-        match lines.recv_timeout(deadline - Instant::now()) {
-            Ok(line) => text += &line,
-            Err(RecvTimeoutError::Disconnected) => return text,
-            Err(RecvTimeoutError::Timeout) => panic!("still running: {text}"),
-        }
-    }
-}
 
 fn assert_refused(args: &[&str], why: &str) {
     let Ended { code, stdout, stderr } = Program::start(args).end(START_WITHIN);
@@ -184,7 +90,12 @@ fn a_taken_port_is_told_in_one_line() {
 
 #[test]
 fn a_bad_issuer_is_told_in_one_line() {
-    assert_refused(&["--listen", "127.0.0.1:0", "--issuer", "http://as.example"], "issuer");
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["--listen", "127.0.0.1:0", "--issuer", "http://as.example"];
+    let Ended { code, stderr, .. } = Program::start_in(folder.path(), &args).end(START_WITHIN);
+    assert_eq!((code, stderr.lines().count()), (Some(1), 1), "{stderr}");
+    assert!(stderr.starts_with("error: ") && stderr.contains("issuer"), "{stderr}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was made");
 }
 
 #[test]
@@ -194,6 +105,101 @@ fn a_bad_flag_is_refused() {
         assert_eq!((code, &*stdout), (Some(2), ""), "{args:?}");
         assert!(stderr.contains(args[0]), "{stderr}");
     }
+}
+
+#[test]
+fn a_bad_store_is_refused_without_a_word_of_its_password() {
+    for store in ["disk", "mysql://u:wrong0store0password@h/d", "postgres://u:wrong0store0/password@h/d"] {
+        let Ended { code, stdout, stderr } = Program::start(&["--store", store]).end(START_WITHIN);
+        assert_eq!((code, &*stdout), (Some(2), ""), "{store}");
+        assert!(stderr.starts_with("error: --store: ") && !stderr.contains("wrong0"), "{stderr}");
+    }
+}
+
+#[test]
+fn an_unreachable_store_is_told_in_one_line() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for (store, shown, advice) in [
+        ("sqlite:missing/a.db".to_owned(), "missing/a.db".to_owned(), "; can this file be made"),
+        (format!("postgres://u:right0store0password@{free}/d"), format!("postgres://{free}/d"), "; does it run"),
+        (format!("redis://u:right0store0password@{free}/3"), format!("redis://{free}/3"), "; does it run"),
+    ] {
+        let mut program = Program::start(&["--listen", "127.0.0.1:0", "--store", &store]);
+        let Ended { code, stdout, stderr } = program.end(START_WITHIN);
+        assert_eq!((code, &*stdout), (Some(1), ""), "{stderr}");
+        // On a first start the log begins with the new key file.
+        let error = stderr.lines().last().unwrap();
+        assert!(error.starts_with(&format!("error: the store {shown} cannot be used: ")), "{stderr}");
+        assert!(error.contains(advice) && !stderr.contains("right0"), "{stderr}");
+    }
+}
+
+#[tokio::test]
+async fn tables_of_a_later_version_are_told_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["--listen", "127.0.0.1:0"];
+    Program::start_in(folder.path(), &args).welcome();
+    let pool = SqlitePool::connect_with(sqlite_options(folder.path().join("grantwell.db"))).await.unwrap();
+    sqlx::query("UPDATE grantwell_schema SET version = 99").execute(&pool).await.unwrap();
+
+    let Ended { code, stdout, stderr } = Program::start_in(folder.path(), &args).end(START_WITHIN);
+    assert_eq!((code, &*stdout), (Some(1), ""), "{stderr}");
+    let expected = "error: the store grantwell.db cannot be used: the tables are of schema version 99 and this program";
+    assert!(stderr.starts_with(expected) && stderr.contains(": run the version"), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+}
+
+#[test]
+fn state_and_keys_are_kept_in_files_that_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, _, printed) = Program::start_in(folder.path(), &["--listen", "127.0.0.1:0"]).welcome();
+    let kept = "State is kept in grantwell.db, secret keys in grantwell.keys.\n";
+    assert!(printed.contains(kept), "{printed}");
+    let keys = folder.path().join("grantwell.keys");
+    assert_eq!(keys.metadata().unwrap().permissions().mode() & 0o7777, 0o600);
+    assert!(folder.path().join("grantwell.db").exists());
+
+    let args = ["--listen", "127.0.0.1:0", "--store", "sqlite:other.db", "--keys", "other.keys"];
+    let (_, _, printed) = Program::start_in(folder.path(), &args).welcome();
+    assert!(printed.contains("State is kept in other.db, secret keys in other.keys.\n"), "{printed}");
+    assert!(folder.path().join("other.db").exists() && folder.path().join("other.keys").exists());
+}
+
+#[test]
+fn the_memory_store_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["--listen", "127.0.0.1:0", "--store", "memory"];
+    let (_, _, printed) = Program::start_in(folder.path(), &args).welcome();
+    assert!(printed.contains("State and secret keys are kept in memory: they end with the server.\n"), "{printed}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_bad_key_file_is_told_in_one_line() {
+    let keys = file("bad.keys", "# ours\nwrong0secret0key");
+    let args = ["--listen", "127.0.0.1:0", "--store", "memory", "--keys", &keys];
+    for (mode, why) in [(0o644, "chmod 600"), (0o600, "line 2: this is not 32 bytes as base64url")] {
+        std::fs::set_permissions(&keys, Permissions::from_mode(mode)).unwrap();
+        assert_refused(&args, why);
+    }
+}
+
+/// The store is what must withstand this; here are the server's own parts.
+#[tokio::test]
+async fn a_killed_server_forgets_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let user = format!("[[users]]\nuser_id = '{USER_ID}'\npassword_hash = '{}'", cheap_hash(PASSWORD));
+    let file = file("killed.toml", &format!("listen = '127.0.0.1:0'\n{CLIENT}{user}"));
+    let args = ["--config", &file, "--issuer", "http://localhost:9000"];
+    let mut before = Program::start_in(folder.path(), &args);
+    let browser = Browser::at(&format!("http://{}", before.welcome().1));
+    browser.log_in("/", (USER_ID, PASSWORD)).await;
+    before.signal("-KILL");
+    before.end(STOP_WITHIN);
+
+    let mut after = Program::start_in(folder.path(), &args);
+    let browser = browser.goes_to(&format!("http://{}", after.welcome().1));
+    assert!(browser.get("/").await.text.contains(&format!("Signed in as <strong><bdi>{USER_ID}")));
 }
 
 #[test]

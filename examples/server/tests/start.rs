@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 #[tokio::test]
 async fn a_taken_port_is_told_in_one_line() {
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let mut config = Config::parse("").unwrap();
+    let mut config = Config::parse("store = 'memory'").unwrap();
     config.listen = Some(taken.local_addr().unwrap());
     let error = grantwell_server::start(config).await.err().unwrap();
     assert!(matches!(error, StartError::Listen { address, .. } if address == taken.local_addr().unwrap()));
@@ -21,7 +21,7 @@ async fn a_taken_port_is_told_in_one_line() {
 #[tokio::test]
 async fn an_issuer_that_clients_would_refuse_is_refused() {
     for issuer in ["as.example", "http://as.example", "https://as.example/?a", "https://as.example/a b"] {
-        let mut config = Config::parse("listen = '127.0.0.1:0'").unwrap();
+        let mut config = Config::parse("listen = '127.0.0.1:0'\nstore = 'memory'").unwrap();
         config.issuer = Some(issuer.to_owned());
         assert!(grantwell_server::start(config).await.is_err(), "{issuer}");
     }

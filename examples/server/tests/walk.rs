@@ -5,18 +5,7 @@ mod support;
 
 use reqwest::{Method, StatusCode};
 use serde_json::json;
-use support::{AUTHORIZE, Browser, CALLBACK, Page, USER, start, start_with};
-
-const CLIENT: (&str, &str) = ("client_1", "client_secret_1");
-
-async fn redeem(browser: &Browser, code: &str) -> Page {
-    let params = [("grant_type", "authorization_code"), ("code", code), ("redirect_uri", CALLBACK)];
-    browser.token(CLIENT, &params).await
-}
-
-async fn me(browser: &Browser, token: &str) -> Page {
-    Page::of(browser.request(Method::GET, "/api/me").bearer_auth(token)).await
-}
+use support::{AUTHORIZE, CALLBACK, CLIENT, Page, USER, start, start_with};
 
 /// A client in another language: no PKCE, and always the same `state`.
 #[tokio::test]
@@ -45,16 +34,16 @@ async fn from_the_request_to_the_api() {
     let code = answer.answer("code").unwrap();
     let wrong = browser.token(("client_1", "wrong"), &[("grant_type", "authorization_code"), ("code", &code)]).await;
     assert_eq!((wrong.status, &wrong.json()["error"]), (StatusCode::UNAUTHORIZED, &json!("invalid_client")));
-    let token = redeem(&browser, &code).await.json();
+    let token = browser.redeem(&code).await.json();
     let names: Vec<&String> = token.as_object().unwrap().keys().collect();
     assert_eq!(names, ["access_token", "expires_in", "refresh_token", "scope", "token_type"]);
     assert_eq!((&token["token_type"], &token["scope"]), (&json!("Bearer"), &json!("profile")));
 
     let access_token = token["access_token"].as_str().unwrap();
-    let answer = me(&browser, access_token).await;
+    let answer = browser.me(access_token).await;
     assert_eq!(answer.json(), json!({ "client_id": "client_1", "user_id": USER.0, "scope": "profile" }));
-    assert_eq!(redeem(&browser, &code).await.json()["error"], "invalid_grant");
-    assert_eq!(me(&browser, access_token).await.status, StatusCode::UNAUTHORIZED, "the replay revoked it");
+    assert_eq!(browser.redeem(&code).await.json()["error"], "invalid_grant");
+    assert_eq!(browser.me(access_token).await.status, StatusCode::UNAUTHORIZED, "the replay revoked it");
     server.running.stop().await;
 }
 
@@ -149,7 +138,7 @@ async fn a_client_acts_for_itself_and_a_resource_server_introspects() {
     let token = browser.token(("cc", "cc_secret"), &[("grant_type", "client_credentials")]).await.json();
     let access_token = token["access_token"].as_str().unwrap();
     assert_eq!(token["refresh_token"], json!(null));
-    let answer = me(&browser, access_token).await;
+    let answer = browser.me(access_token).await;
     assert_eq!(answer.json(), json!({ "client_id": "cc", "user_id": null, "scope": "jobs" }));
 
     for (client, is_active) in [(("rs", "rs_secret"), true), (CLIENT, false)] {

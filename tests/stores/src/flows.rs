@@ -18,10 +18,10 @@ use crate::place::EveryStore;
 pub const ISSUER: &str = "https://as.example";
 const CALLBACK: &str = "https://app.example/cb";
 // RFC 7636 appendix B.
-const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 /// The client's identifier and secret.
-const CLIENT: (&str, &str) = ("app", "app-secret");
+pub const CLIENT: (&str, &str) = ("app", "app-secret");
 
 /// The one client: of every grant, and allowed to introspect every token.
 pub fn client() -> Client {

@@ -1,6 +1,6 @@
 //! Empty databases, and records to put in.
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses its own part")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -1,59 +1,91 @@
-//! Who is logged in: one row a session, found by the digest of its id.
+//! Who is logged in: one row a session, found by the digest of its id, where the server's state is.
 
-use std::time::Duration;
+mod memory;
+mod postgres;
+mod redis;
+mod sqlite;
 
+use std::sync::Arc;
+
+use async_trait::async_trait;
 use axum::http::HeaderMap;
-use grantwell::{Clock as _, Digest, Login, SystemClock, Timestamp};
-use moka::policy::EvictionPolicy;
-use moka::sync::Cache;
+use grantwell::{Clock as _, Digest, Login, StorageError, SystemClock, Timestamp};
+use serde::{Deserialize, Serialize};
 
+use crate::bounded::within;
 use crate::cookie::{CookieJar, SessionId};
+use crate::users::Users;
 
-const MAX_SESSIONS: u64 = 100_000;
-const LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
+pub(crate) use self::memory::MemorySessions;
+pub(crate) use self::postgres::PostgresSessions;
+pub(crate) use self::redis::RedisSessions;
+pub(crate) use self::sqlite::SqliteSessions;
 
-#[derive(Clone)]
-struct Session {
-    user_id: String,
-    auth_time: Timestamp,
+/// Twelve hours, in seconds.
+const LIFETIME: u64 = 12 * 60 * 60;
+
+/// A session in which somebody is logged in. There is no row for any other browser.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Session {
+    pub(crate) user_id: String,
+    pub(crate) auth_time: Timestamp,
+    pub(crate) expires_at: Timestamp,
 }
 
-/// The sessions of all browsers in which somebody is logged in. There is no row for any other browser.
+/// Where sessions are kept. An id opens one, so only its digest gets here.
+#[async_trait]
+pub(crate) trait SessionStore: Send + Sync + 'static {
+    /// The session, expired or not.
+    async fn load(&self, id: &Digest) -> Result<Option<Session>, StorageError>;
+
+    /// Saves a new session.
+    async fn save(&self, id: &Digest, session: &Session) -> Result<(), StorageError>;
+
+    /// Deletes the session, if there is one.
+    async fn delete(&self, id: &Digest) -> Result<(), StorageError>;
+}
+
+/// The sessions, and the cookies that name them.
 pub(crate) struct Sessions {
     pub(crate) cookies: CookieJar,
-    rows: Cache<Digest, Session>,
+    users: Users,
+    store: Arc<dyn SessionStore>,
 }
 
 impl Sessions {
-    pub(crate) fn new(cookies: CookieJar) -> Self {
-        // The default policy would turn new sessions away in favour of busy ones.
-        let lru = EvictionPolicy::lru();
-        let rows = Cache::builder().max_capacity(MAX_SESSIONS).time_to_live(LIFETIME).eviction_policy(lru).build();
-        Self { cookies, rows }
+    pub(crate) fn new(cookies: CookieJar, users: Users, store: Arc<dyn SessionStore>) -> Self {
+        Self { cookies, users, store }
     }
 
     /// The session that the request belongs to, if somebody is logged in there.
-    pub(crate) fn current(&self, headers: &HeaderMap) -> Option<(SessionId, Login)> {
-        let id = self.cookies.read(headers)?;
-        let login = self.login(&id)?;
-        Some((id, login))
+    pub(crate) async fn current(&self, headers: &HeaderMap) -> Result<Option<(SessionId, Login)>, StorageError> {
+        let Some(id) = self.cookies.read(headers) else { return Ok(None) };
+        let login = self.login(&id).await?;
+        Ok(login.map(|login| (id, login)))
     }
 
-    /// Who is logged in, as the library wants to know it.
-    pub(crate) fn login(&self, id: &SessionId) -> Option<Login> {
-        let Session { user_id, auth_time } = self.rows.get(&id.digest())?;
-        Some(Login::new(user_id, id.as_str(), auth_time))
+    /// Who is logged in, as the library wants to know it. A session outlives the process, and may outlive its user.
+    pub(crate) async fn login(&self, id: &SessionId) -> Result<Option<Login>, StorageError> {
+        let session = within(self.store.load(&id.digest())).await?;
+        let is_live = |own: &Session| SystemClock.now() < own.expires_at && self.users.knows(&own.user_id);
+        Ok(session.filter(is_live).map(|own| Login::new(own.user_id, id.as_str(), own.auth_time)))
     }
 
     /// Logs a user in. The session `before` ends, and the new one has a new id: someone else may know the old one.
-    pub(crate) fn begin(&self, before: &SessionId, user_id: &str) -> SessionId {
-        self.end(before);
-        let id = SessionId::random();
-        self.rows.insert(id.digest(), Session { user_id: user_id.to_owned(), auth_time: SystemClock.now() });
-        id
+    pub(crate) async fn begin(&self, before: &SessionId, user_id: &str) -> Result<SessionId, StorageError> {
+        self.end(before).await?;
+        let (id, now) = (SessionId::random(), SystemClock.now());
+        let session = Session { user_id: user_id.to_owned(), auth_time: now, expires_at: now.plus(LIFETIME) };
+        within(self.store.save(&id.digest(), &session)).await?;
+        Ok(id)
     }
 
-    pub(crate) fn end(&self, id: &SessionId) {
-        self.rows.invalidate(&id.digest());
+    pub(crate) async fn end(&self, id: &SessionId) -> Result<(), StorageError> {
+        within(self.store.delete(&id.digest())).await
     }
+}
+
+/// A time as SQL databases have it.
+fn timestamp(seconds: i64) -> Timestamp {
+    Timestamp::from_unix(seconds.try_into().unwrap_or_default())
 }

@@ -1,14 +1,19 @@
 //! A server in this process, and a browser that submits its forms as they stand.
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses a part of it")]
 
+#[cfg(unix)]
+pub mod program;
+pub mod store;
+
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
-use grantwell_server::{Config, Running};
+use grantwell_server::{Config, Running, Store};
 use reqwest::header::{HeaderMap, LOCATION};
 use reqwest::{Method, RequestBuilder, StatusCode, redirect};
 use url::Url;
 
 pub const USER: (&str, &str) = ("id001", "mypassword");
+pub const CLIENT: (&str, &str) = ("client_1", "client_secret_1");
 pub const CALLBACK: &str = "http://localhost:8000/callback";
 pub const AUTHORIZE: &str = "/authorize?response_type=code&client_id=client_1\
     &redirect_uri=http%3A%2F%2Flocalhost%3A8000%2Fcallback&scope=profile&state=foobar";
@@ -19,18 +24,35 @@ pub struct Server {
     pub url: String,
 }
 
-/// Starts a server with the built-in clients and users.
+/// Starts a server with the built-in clients and users, which keeps everything in memory.
 pub async fn start() -> Server {
     start_with("", "").await
 }
 
 /// Starts a server that also has the `settings` and the `entries`.
 pub async fn start_with(settings: &str, entries: &str) -> Server {
-    // The built-in password is too costly for a debug build.
+    start_on(config(settings, entries)).await
+}
+
+/// The built-in clients and users, the `settings` and the `entries`, and the memory store.
+pub fn config(settings: &str, entries: &str) -> Config {
+    config_of(&format!("{settings}\n{}\n{entries}", built_in()))
+}
+
+/// The built-in file, whose password is too costly for a debug build as it stands there.
+pub fn built_in() -> String {
     let password = format!("password_hash = '{}'", cheap_hash(USER.1));
-    let text = Config::BUILT_IN.replace("password = \"mypassword\"", &password);
-    let mut config = Config::parse(&format!("{settings}\n{text}\n{entries}")).unwrap();
+    Config::BUILT_IN.replace("password = \"mypassword\"", &password)
+}
+
+pub fn config_of(text: &str) -> Config {
+    let mut config = Config::parse(text).unwrap();
     config.listen = Some("127.0.0.1:0".parse().unwrap());
+    config.store = Store::Memory;
+    config
+}
+
+pub async fn start_on(config: Config) -> Server {
     let running = grantwell_server::start(config).await.unwrap();
     let url = format!("http://localhost:{}", running.addresses()[0].port());
     Server { running, url }
@@ -58,6 +80,11 @@ impl Browser {
         Self { http, url: url.to_owned() }
     }
 
+    /// The same browser, at another server. It sends its cookies there too: they know no ports.
+    pub fn goes_to(&self, url: &str) -> Self {
+        Self { http: self.http.clone(), url: url.to_owned() }
+    }
+
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("{}{path}", self.url))
     }
@@ -83,6 +110,20 @@ impl Browser {
         let page = self.get(&page.location()).await;
         assert_eq!(page.status, StatusCode::OK, "{}", page.text);
         page
+    }
+
+    pub async fn redeem(&self, code: &str) -> Page {
+        let params = [("grant_type", "authorization_code"), ("code", code), ("redirect_uri", CALLBACK)];
+        self.token(CLIENT, &params).await
+    }
+
+    pub async fn refresh(&self, refresh_token: &str) -> Page {
+        self.token(CLIENT, &[("grant_type", "refresh_token"), ("refresh_token", refresh_token)]).await
+    }
+
+    /// Asks the API whose token it is.
+    pub async fn me(&self, access_token: &str) -> Page {
+        Page::of(self.request(Method::GET, "/api/me").bearer_auth(access_token)).await
     }
 
     pub async fn token(&self, client: (&str, &str), params: &[(&str, &str)]) -> Page {
