@@ -87,7 +87,7 @@ step "tests"
 cargo test --workspace --all-features --locked
 
 step "tests with PostgreSQL and Redis"
-[ "${1:-}" != --full ] || export GRANTWELL_ROUNDS=1000
+[ "${1:-}" != --full ] || export GRANTWELL_ROUNDS=1000 GRANTWELL_KILLS=50
 tests/stores/with-databases.sh cargo test --workspace --all-features --tests --locked -- --ignored
 
 step "services that embed the library"

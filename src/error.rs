@@ -197,7 +197,8 @@ impl From<StorageError> for Error {
 
 /// A store could not answer: it is down, timed out, or holds a record that cannot be read.
 ///
-/// Any [`std::error::Error`] becomes one through `?`. Therefore it is none itself; [`StorageError::cause`] is.
+/// Any [`std::error::Error`] becomes one through `?`. Therefore it is none itself; [`StorageError::cause`] is, and so is
+/// the boxed error that it becomes through `?`.
 #[derive(Debug)]
 pub struct StorageError(Cause);
 
@@ -210,6 +211,18 @@ impl StorageError {
     /// What went wrong.
     pub fn cause(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
         &*self.0
+    }
+}
+
+impl From<StorageError> for Cause {
+    fn from(fault: StorageError) -> Self {
+        fault.0
+    }
+}
+
+impl From<StorageError> for Box<dyn std::error::Error> {
+    fn from(fault: StorageError) -> Self {
+        fault.0
     }
 }
 

@@ -81,7 +81,7 @@ impl<S: EveryStore> Checks<S> {
     pub fn all_but_expiry(self) -> Self {
         let issuing = self.clients().tokens().authorization_codes().transactions();
         let reading = issuing.access_tokens().redemption().refresh_tokens().rotation();
-        let revoking = reading.revocation().revocation_of_tokens().authorizations();
+        let revoking = reading.revocation().revocation_of_tokens().revoked_redemption().authorizations();
         revoking.consents().disconnection().claims()
     }
 }

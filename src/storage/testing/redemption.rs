@@ -3,10 +3,11 @@ use std::sync::Arc;
 use super::access_tokens::{is_alive, is_found, is_no_authorization};
 use super::broken::{Checked, ensure, ensure_eq};
 use super::checks::{Checks, checks};
-use super::race::{race, rounds};
+use super::race::{RACERS, race, rounds};
 use super::sample::{Sample, scope};
+use crate::error::StorageError;
 use crate::model::{Authorization, Issued};
-use crate::storage::{AccessTokenStore, AuthorizationCodeStore, Redeemed};
+use crate::storage::{AccessTokenStore, AuthorizationCodeStore, Redeemed, RevocationStore, Selector};
 
 impl<S: AuthorizationCodeStore + AccessTokenStore> Checks<S> {
     /// The tokens that codes buy.
@@ -16,6 +17,16 @@ impl<S: AuthorizationCodeStore + AccessTokenStore> Checks<S> {
             a_lost_redemption_saves_nothing,
             a_refused_code_saves_no_authorization,
             only_what_the_winner_of_a_redemption_issued_is_alive,
+        ])
+    }
+}
+
+impl<S: AuthorizationCodeStore + AccessTokenStore + RevocationStore> Checks<S> {
+    /// The tokens that codes buy whose authorization is revoked.
+    pub fn revoked_redemption(self) -> Self {
+        self.with(checks![
+            a_token_redeemed_under_a_revoked_authorization_is_born_dead,
+            a_token_redeemed_while_its_authorization_is_revoked_is_dead_afterwards,
         ])
     }
 }
@@ -69,6 +80,44 @@ async fn only_what_the_winner_of_a_redemption_issued_is_alive<S: AuthorizationCo
             ensure_eq(is_alive(&*store, &own.digest(n)).await?, won, "whether a racer's token is alive")?;
         }
         ensure_eq(winners, 1, "callers told that they redeemed it")?;
+    }
+    Ok(())
+}
+
+async fn a_token_redeemed_under_a_revoked_authorization_is_born_dead<
+    S: AuthorizationCodeStore + AccessTokenStore + RevocationStore,
+>(
+    store: Arc<S>,
+) -> Checked {
+    let own = Sample::new();
+    store.save_authorization_code(&own.code(1)).await?;
+    store.revoke_authorizations(&Selector::Authorization(own.authorization_id(1))).await?;
+    // Saved or lost, it stays dead.
+    let _outcome = store.redeem_authorization_code(&own.code(1).code, &own.issued(1, "token")).await?;
+    ensure(!is_alive(&*store, &own.digest("token")).await?, "a token of a revoked authorization is dead")?;
+    let code = store.query_authorization_code(&own.code(1).code).await?;
+    ensure(code.is_none(), "a code whose authorization was revoked is unknown")
+}
+
+async fn a_token_redeemed_while_its_authorization_is_revoked_is_dead_afterwards<
+    S: AuthorizationCodeStore + AccessTokenStore + RevocationStore,
+>(
+    store: Arc<S>,
+) -> Checked {
+    for round in rounds() {
+        let own = Sample::new();
+        store.save_authorization_code(&own.code(1)).await?;
+        let step = move |store: Arc<S>, n| async move {
+            if n == round % RACERS {
+                let selector = Selector::Authorization(own.authorization_id(1));
+                return store.revoke_authorizations(&selector).await.map(|_| ());
+            }
+            store.redeem_authorization_code(&own.code(1).code, &own.issued(1, n)).await.map(|_| ())
+        };
+        let steps: Result<Vec<()>, StorageError> = race(&store, step).await?.into_iter().collect();
+        for n in 0..steps?.len() {
+            ensure(!is_alive(&*store, &own.digest(n)).await?, "a token redeemed meanwhile is dead")?;
+        }
     }
     Ok(())
 }

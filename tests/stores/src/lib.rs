@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "for tests")]
 
 pub mod flows;
+pub mod outcome;
 pub mod place;
 pub mod proxy;

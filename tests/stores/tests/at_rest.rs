@@ -107,7 +107,7 @@ async fn nothing_opens_anything<S: EveryStore>(store: S, dump: impl AsyncFnOnce(
         assert!(!dump.contains(secret), "{secret} is in the store");
     }
     let mut tried = dump.candidates().into_iter().map(str::to_owned).collect::<Vec<_>>();
-    // With the handle alone, what stands before and behind it can be guessed.
+    // A refresh token is its handle, its generation, and a proof that is nowhere.
     let handle = sent.refresh_token.split('.').next().unwrap();
     tried.extend(sent.kept().into_iter().map(|kept| format!("{handle}.2.{kept}")));
     for candidate in &tried {
@@ -153,7 +153,8 @@ async fn dump_postgres(url: &str, prefix: &str) -> Dump {
     let tables: Vec<String> = tables.bind(prefix).fetch_all(&pool).await.unwrap();
     let mut texts = Vec::new();
     for table in tables {
-        let rows = sqlx::query_scalar(AssertSqlSafe(format!("SELECT value FROM {table} t, jsonb_each_text(to_jsonb(t))")));
+        let rows =
+            sqlx::query_scalar(AssertSqlSafe(format!("SELECT value FROM {table} t, jsonb_each_text(to_jsonb(t))")));
         let columns: Vec<Option<String>> = rows.fetch_all(&pool).await.unwrap();
         texts.extend(columns.into_iter().flatten());
     }

@@ -2,120 +2,20 @@
 //! up works once, what was acknowledged is there, and what failed can be done again, without a restart.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::future::join_all;
-use grantwell::storage::{AuthorizationStore, Selector};
-use grantwell::{Authorize, Clock as _, Decision, SystemClock};
+use grantwell::{Clock as _, SystemClock};
 use grantwell_redis::RedisStore;
 use grantwell_sqlx::{PostgresStore, SqliteStore, sqlite_options};
-use grantwell_store_tests::flows::{Answer, Flows, code_in};
-use grantwell_store_tests::place::{EveryStore, Place};
+use grantwell_store_tests::flows::Answer;
+use grantwell_store_tests::outcome::{Host, NotNow, Outcome, again};
+use grantwell_store_tests::place::Place;
 use grantwell_store_tests::proxy::{Fault, Proxy};
-use http::Response;
 use redis::aio::ConnectionManagerConfig;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::SqlitePoolOptions;
-use tokio::time::sleep;
-
-/// "Not now", and nothing else.
-#[derive(Debug)]
-struct NotNow;
-
-type Outcome<T> = Result<T, NotNow>;
-
-/// A success or a "no" of a token endpoint; anything else fails the test.
-#[track_caller]
-fn answered(answer: Answer) -> Outcome<Answer> {
-    match answer.error() {
-        (503, "temporarily_unavailable") => Err(NotNow),
-        (200, _) | (400, "invalid_grant") => Ok(answer),
-        _ => panic!("{answer:?}"),
-    }
-}
-
-/// The code in an answer of the authorization endpoint.
-#[track_caller]
-fn approved(response: &Response<Bytes>) -> Outcome<String> {
-    let location = response.headers().get("location").map(|location| location.to_str().unwrap());
-    match (response.status().as_u16(), location) {
-        (503, None) => Err(NotNow),
-        (303, Some(location)) if location.contains("error=temporarily_unavailable") => Err(NotNow),
-        _ => Ok(code_in(response)),
-    }
-}
-
-/// A server whose requests to its database can fail.
-struct Host {
-    flows: Flows,
-    store: Arc<dyn AuthorizationStore>,
-}
-
-impl Host {
-    async fn over<S: EveryStore>(store: S) -> Self {
-        let store = Arc::new(store);
-        Self { flows: Flows::over(&store).await, store }
-    }
-
-    /// The ticket of a consent page; or the code, where none is needed.
-    async fn authorize(&self, subject: &str) -> Outcome<Result<String, String>> {
-        match self.flows.authorize(&Flows::login(subject)).await {
-            Authorize::Consent(pending) => Ok(Err(pending.ticket().to_owned())),
-            Authorize::Respond(response) => approved(&response).map(Ok),
-            Authorize::Login(_) => panic!("a login was asked for"),
-        }
-    }
-
-    async fn decide(&self, subject: &str, ticket: &str) -> Outcome<String> {
-        approved(&self.flows.0.decide(ticket, Some(&Flows::login(subject)), Decision::APPROVE).await)
-    }
-
-    async fn redeem(&self, code: &str) -> Outcome<Answer> {
-        answered(self.flows.redeem(code).await)
-    }
-
-    async fn refresh(&self, token: &str) -> Outcome<Answer> {
-        answered(self.flows.refresh(token).await)
-    }
-
-    async fn is_active(&self, token: &str) -> Outcome<bool> {
-        let answer = answered(self.flows.post("/introspect", &[("token", token)]).await)?;
-        Ok(answer.json["active"].as_bool().unwrap())
-    }
-
-    async fn client_credentials(&self) -> Outcome<Answer> {
-        answered(self.flows.client_credentials().await)
-    }
-
-    async fn revoke(&self, token: &str) -> Outcome<Answer> {
-        answered(self.flows.revoke(token).await)
-    }
-
-    async fn disconnect(&self, subject: &str) -> Outcome<usize> {
-        let selector = Selector::SubjectAtClient(subject.into(), "app".into());
-        self.flows.0.revoke_authorizations(&selector).await.map_err(|error| {
-            assert_eq!(error.status(), 503);
-            NotNow
-        })
-    }
-}
-
-/// How often something is asked again; each connection of a pool may have been cut.
-const TRIES: usize = 20;
-
-/// Asks until there is an answer, which must be soon.
-async fn again<T>(mut ask: impl AsyncFnMut() -> Outcome<T>) -> T {
-    for _ in 0..TRIES {
-        match ask().await {
-            Ok(answer) => return answer,
-            Err(NotNow) => sleep(Duration::from_millis(50)).await,
-        }
-    }
-    panic!("it does not recover");
-}
 
 /// One run of a flow, whose `k`-th request to the database fails.
 struct Run<'a> {
