@@ -28,7 +28,9 @@ enum State {
     Quiet,
     /// The request behind so many others fails.
     Armed(Fault, usize),
-    Struck,
+    /// It is on its way.
+    Failing,
+    Failed,
 }
 
 /// How long an answer is awaited after any other fault.
@@ -92,13 +94,13 @@ impl Proxy {
             answer = call => Some(answer),
             () = self.too_late(fault) => None,
         };
-        let has_struck = self.state.send_replace(State::Quiet) == State::Struck;
+        let has_failed = !matches!(self.state.send_replace(State::Quiet), State::Armed(..));
         assert!(answer.is_some() || matches!(fault, Fault::Silence(_)), "no answer");
-        has_struck.then_some(answer)
+        has_failed.then_some(answer)
     }
 
     async fn too_late(&self, fault: Fault) {
-        self.state.subscribe().wait_for(|state| *state == State::Struck).await.unwrap();
+        self.state.subscribe().wait_for(|state| *state == State::Failed).await.unwrap();
         tokio::time::sleep(if let Fault::Silence(time) = fault { time } else { PATIENCE }).await;
     }
 }
@@ -121,15 +123,25 @@ async fn connect(near: TcpStream, database: Url, state: watch::Sender<State>) {
         _ = tokio::io::copy(&mut from_far, &mut to_near) => None,
     };
     match fault {
-        None | Some(Fault::NotSent) => {}
+        None => return,
+        Some(Fault::NotSent) => {}
         // A database reads what was sent before it sees the end, and ends then.
         Some(Fault::ReplyLost) => {
             let _ = to_far.shutdown().await;
             let _ = tokio::io::copy(&mut from_far, &mut tokio::io::sink()).await;
         }
-        Some(Fault::Silence(_)) => {
-            let _ = state.subscribe().wait_for(|state| *state != State::Struck).await;
+        Some(Fault::Silence(_)) => from_far.readable().await.unwrap(),
+    }
+    state.send_if_modified(|state| {
+        // The call may have ended meanwhile.
+        let is_awaited = *state == State::Failing;
+        if is_awaited {
+            *state = State::Failed;
         }
+        is_awaited
+    });
+    if let Some(Fault::Silence(_)) = fault {
+        let _ = state.subscribe().wait_for(|state| *state != State::Failed).await;
     }
 }
 
@@ -144,7 +156,7 @@ async fn forward(
     while from.read_buf(&mut bytes).await.ok()? > 0 {
         while let Some(length) = length(&bytes) {
             let request = bytes.split_to(length);
-            let fault = if request[..] == PING { None } else { strike(state) };
+            let fault = if request[..] == PING { None } else { next(state) };
             if fault == Some(Fault::NotSent) {
                 return fault;
             }
@@ -158,12 +170,12 @@ async fn forward(
 }
 
 /// What is to become of the next request.
-fn strike(state: &watch::Sender<State>) -> Option<Fault> {
-    let mut strikes = None;
+fn next(state: &watch::Sender<State>) -> Option<Fault> {
+    let mut next = None;
     state.send_if_modified(|state| match state {
         State::Armed(fault, 0) => {
-            strikes = Some(*fault);
-            *state = State::Struck;
+            next = Some(*fault);
+            *state = State::Failing;
             true
         }
         State::Armed(_, left) => {
@@ -172,7 +184,7 @@ fn strike(state: &watch::Sender<State>) -> Option<Fault> {
         }
         _ => false,
     });
-    strikes
+    next
 }
 
 /// What a pool asks PostgreSQL when it gets a connection back, at a time of its own: nothing, so that a reply comes.
