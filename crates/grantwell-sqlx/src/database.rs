@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use async_trait::async_trait;
+use grantwell::async_trait;
 use sqlx::SqlStr;
 
 /// What is bound to a statement; of a kind also when it is NULL.

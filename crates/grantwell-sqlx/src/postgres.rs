@@ -1,4 +1,4 @@
-use async_trait::async_trait;
+use grantwell::async_trait;
 use sqlx::postgres::{PgArguments, PgConnection, PgPool, Postgres};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, FromRow as _, SqlStr};

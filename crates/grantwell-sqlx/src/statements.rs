@@ -51,7 +51,7 @@ fn purge(tables: &Tables, locking: &str) -> Change {
     EXPIRING.iter().map(|table| tables.statement(&text(table))).collect()
 }
 
-// What reads answers a payload, the payload of the authorization where it is asked for, and a flag.
+// What reads is one statement; it answers a payload, the payload of the authorization where it is asked for, and a flag.
 // An access token is $1 to $5, a refresh token $6 to $10; an authorization is six.
 statements! {
     query_client ["SELECT payload, NULL, FALSE FROM grantwell_clients WHERE id = $1"]

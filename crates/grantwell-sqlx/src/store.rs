@@ -51,11 +51,8 @@ impl<D: Database> Store<D> {
     }
 
     async fn read(&self, statements: &Change, args: &[Arg<'_>]) -> Result<Vec<Found>, StorageError> {
-        let mut found = Vec::new();
-        for statement in statements {
-            found = self.retry(|| self.database.read(statement, args)).await?;
-        }
-        Ok(found)
+        let Some(statement) = statements.first() else { return Ok(Vec::new()) };
+        self.retry(|| self.database.read(statement, args)).await
     }
 
     async fn find(&self, statements: &Change, id: &str) -> Result<Option<Found>, StorageError> {

@@ -18,11 +18,12 @@ pub(crate) const EXPIRING: [&str; 5] = [
     "grantwell_claims",
 ];
 
-/// A table prefix that is no plain SQL name: letters, digits and underscores, not a digit first; on PostgreSQL with a
-/// schema before it, if wanted (`auth.grantwell_`).
+/// A table prefix that is no plain SQL name: up to 40 letters, digits and underscores, not a digit first; on PostgreSQL
+/// with a schema before it, if wanted (`auth.grantwell_`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a table prefix is letters, digits and underscores; on PostgreSQL with a schema and a dot before it, if wanted"
+    "a table prefix is up to 40 letters, digits and underscores, not a digit first; on PostgreSQL with a schema and a dot \
+     before it, if wanted"
 )]
 pub struct InvalidPrefix;
 

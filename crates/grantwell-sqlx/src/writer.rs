@@ -1,15 +1,17 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqlitePool};
-use sqlx::{Acquire as _, SqlStr};
+use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection, SqlitePool};
+use sqlx::{Acquire as _, Connection as _, SqlStr, Transaction};
 use tokio::sync::oneshot::{Sender, channel};
 use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
+use tokio::time::{Instant, sleep};
 
 use crate::database::Outcome;
 
-/// The one writer that SQLite has at a time. Changes that come while others are being written wait here, in their order,
-/// and are then written in one transaction: they share one wait for the disk, and hold no connection meanwhile.
+/// The one writer that SQLite has at a time. Changes that come while others are being written wait here, in their
+/// order, and are then written in one transaction, each in a savepoint: they share one wait for the disk, and hold no
+/// connection meanwhile.
 #[derive(Clone, Debug)]
 pub(crate) struct Writer {
     pool: SqlitePool,
@@ -33,7 +35,7 @@ struct Waiting {
 /// Takes the write lock at once: a transaction that reads first could not get it any more after another one wrote.
 pub(crate) const BEGIN: &str = "BEGIN IMMEDIATE";
 
-/// The most changes in one transaction, so that other processes get their turn.
+/// The most changes in one transaction.
 const MOST: usize = 64;
 
 impl Writer {
@@ -59,55 +61,89 @@ impl Writer {
     }
 
     async fn write_all(self, _turn: OwnedMutexGuard<()>) {
-        loop {
-            let batch = self.next_batch();
-            if batch.is_empty() {
-                return;
+        while self.is_awaited() {
+            let began = Instant::now();
+            self.write_next().await;
+            if self.is_awaited() {
+                // Writers who do not come this way ask SQLite for the lock now and then, and would never find it free.
+                sleep(began.elapsed() / 8).await;
             }
-            let (changes, callers): (Vec<_>, Vec<_>) = batch.into_iter().map(|own| (own.change, own.done)).unzip();
-            let outcomes = match self.write(changes).await {
-                Ok(outcomes) => outcomes,
-                Err(error) => {
-                    let error = Arc::new(error);
-                    callers.iter().map(|_| Err(error.clone())).collect()
+        }
+    }
+
+    /// Whether a caller is left who has not gone away.
+    fn is_awaited(&self) -> bool {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.retain(|own| !own.done.is_closed());
+        !waiting.is_empty()
+    }
+
+    async fn write_next(&self) {
+        let (batch, outcomes) = match self.pool.acquire().await {
+            Ok(mut connection) => {
+                let (batch, outcomes) = self.write_with(&mut connection).await;
+                if outcomes.is_err() {
+                    // SQLite may have rolled back by itself (a full disk does that), which sqlx does not notice: this
+                    // connection could never begin again.
+                    connection.close_on_drop();
                 }
-            };
-            for (caller, outcome) in callers.into_iter().zip(outcomes) {
-                // One that went away does not want to know.
-                let _ = caller.send(outcome);
+                (batch, outcomes)
             }
+            Err(error) => (self.next_batch(), Err(error)),
+        };
+        let outcomes = outcomes.unwrap_or_else(|error| {
+            let error = Arc::new(error);
+            batch.iter().map(|_| Err(error.clone())).collect()
+        });
+        for (own, outcome) in batch.into_iter().zip(outcomes) {
+            // One that went away does not want to know.
+            let _ = own.done.send(outcome);
+        }
+    }
+
+    /// What became of each change. An error for all: none of them is written, or nobody knows.
+    async fn write_with(&self, connection: &mut SqliteConnection) -> (Vec<Waiting>, sqlx::Result<Vec<Outcome<u64>>>) {
+        match connection.begin_with(BEGIN).await {
+            Ok(transaction) => {
+                // Not before: who gave up while the file was locked shall find nothing done.
+                let batch = self.next_batch();
+                let outcomes = write(transaction, &batch).await;
+                (batch, outcomes)
+            }
+            Err(error) => (self.next_batch(), Err(error)),
         }
     }
 
     fn next_batch(&self) -> Vec<Waiting> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.retain(|own| !own.done.is_closed());
         let count = waiting.len().min(MOST);
-        waiting.drain(..count).filter(|own| !own.done.is_closed()).collect()
-    }
-
-    /// What became of each change. An error for all: none of them is written, or nobody knows.
-    async fn write(&self, changes: Vec<Change>) -> sqlx::Result<Vec<Outcome<u64>>> {
-        let mut transaction = self.pool.begin_with(BEGIN).await?;
-        let mut outcomes = Vec::new();
-        for change in changes {
-            let mut own = transaction.begin().await?;
-            let outcome = run(&mut own, change).await;
-            match outcome {
-                Ok(_) => own.commit().await?,
-                Err(_) => own.rollback().await?,
-            }
-            outcomes.push(outcome.map_err(Arc::new));
-        }
-        transaction.commit().await?;
-        Ok(outcomes)
+        waiting.drain(..count).collect()
     }
 }
 
-async fn run(connection: &mut SqliteConnection, change: Change) -> sqlx::Result<u64> {
+async fn write(mut transaction: Transaction<'_, Sqlite>, batch: &[Waiting]) -> sqlx::Result<Vec<Outcome<u64>>> {
+    let mut outcomes = Vec::new();
+    for Waiting { change, .. } in batch {
+        let mut own = transaction.begin().await?;
+        let outcome = run(&mut own, change).await;
+        match outcome {
+            Ok(_) => own.commit().await?,
+            Err(_) if own.rollback().await.is_ok() => {}
+            // The statement's own error says more than that of the way back.
+            Err(error) => return Err(error),
+        }
+        outcomes.push(outcome.map_err(Arc::new));
+    }
+    transaction.commit().await?;
+    Ok(outcomes)
+}
+
+async fn run(connection: &mut SqliteConnection, change: &Change) -> sqlx::Result<u64> {
     let mut first = None;
-    for statement in change.statements {
-        let done = sqlx::query_with(statement, change.arguments.clone()).execute(&mut *connection).await?;
-        first.get_or_insert(done.rows_affected());
+    for statement in &change.statements {
+        let query = sqlx::query_with(statement.clone(), change.arguments.clone());
+        first.get_or_insert(query.execute(&mut *connection).await?.rows_affected());
     }
     Ok(first.unwrap_or_default())
 }

@@ -1,5 +1,5 @@
 //! What a database does on a bad day: it aborts, it is busy, rows are locked or cannot be read.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod common;
 
@@ -99,6 +99,53 @@ async fn purging_postgres_leaves_out_what_another_transaction_holds() {
     assert_eq!(timeout(SOON, store.purge(at(300), 100)).await.unwrap().unwrap(), 9);
     other.commit().await.unwrap();
     assert_eq!(store.purge(at(300), 100).await.unwrap(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_sqlite_refuses_and_recovers() {
+    let (_folder, pool) = sqlite().await;
+    let store = SqliteStore::new(pool.clone());
+    store.migrate().await.unwrap();
+    let full = sqlite_options(pool.connect_options().get_filename()).pragma("max_page_count", "60");
+    let full = SqliteStore::new(SqlitePoolOptions::new().max_connections(1).connect_with(full).await.unwrap());
+    let mut saved = 0;
+    while full.save_token(&issued(saved, &format!("token {saved}"))).await.is_ok() {
+        saved += 1;
+    }
+    // What comes at once shares a transaction.
+    let late: Vec<_> = (0..4).map(|n| issued(1_000 + n, &format!("late {n}"))).collect();
+    let refused = tokio::join!(full.save_token(&late[0]), full.save_token(&late[1]), full.save_token(&late[2]));
+    for refused in [refused.0, refused.1, refused.2] {
+        let error = refused.unwrap_err().to_string();
+        assert!(error.contains("full"), "{error}");
+    }
+    assert!(store.query_token(&Digest::of("token 0")).await.unwrap().is_some());
+    assert!(store.query_token(&Digest::of("late 1")).await.unwrap().is_none());
+    assert!(full.purge(at(1_000), 10_000).await.unwrap() > 0, "there is room again");
+    full.save_token(&late[3]).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_gave_up_on_a_locked_sqlite_finds_nothing_done_and_keeps_nobody_waiting() {
+    let (_folder, pool) = sqlite().await;
+    let store = SqliteStore::new(pool.clone());
+    store.migrate().await.unwrap();
+    let lock = pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let given_up: Vec<_> = (0..200).map(|n| for_itself(&format!("token {n}"))).collect();
+    for issued in &given_up {
+        assert!(timeout(Duration::from_micros(10), store.save_token(issued)).await.is_err());
+    }
+    let last = for_itself("last");
+    let unlock = async {
+        tokio::task::yield_now().await;
+        lock.rollback().await
+    };
+    let (saved, unlocked) = timeout(SOON, async { tokio::join!(store.save_token(&last), unlock) }).await.unwrap();
+    saved.unwrap();
+    unlocked.unwrap();
+    for issued in &given_up {
+        assert_eq!(store.query_token(&issued.access_token.token).await.unwrap(), None);
+    }
 }
 
 /// Makes every payload `payload` and sees that every look-up is an error, neither a wrong answer nor a panic.
