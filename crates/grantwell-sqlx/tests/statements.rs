@@ -173,6 +173,7 @@ async fn sqlite_reads_no_whole_table() {
     let store = SqliteStore::new(pool.clone());
     store.migrate().await.unwrap();
     for (call, statements) in every_call(&store).await {
+        assert!(!statements.is_empty(), "{call}");
         for statement in statements {
             let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
             let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(explain).fetch_all(&pool).await.unwrap();

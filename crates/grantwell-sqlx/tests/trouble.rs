@@ -109,11 +109,11 @@ async fn a_full_sqlite_refuses_and_recovers() {
     let full = sqlite_options(pool.connect_options().get_filename()).pragma("max_page_count", "60");
     let full = SqliteStore::new(SqlitePoolOptions::new().max_connections(1).connect_with(full).await.unwrap());
     let mut saved = 0;
-    while full.save_token(&issued(saved, &format!("token {saved}"))).await.is_ok() {
+    while full.save_token(&for_itself(&format!("token {saved}"))).await.is_ok() {
         saved += 1;
     }
     // What comes at once shares a transaction.
-    let late: Vec<_> = (0..4).map(|n| issued(1_000 + n, &format!("late {n}"))).collect();
+    let late: Vec<_> = (0..4).map(|n| for_itself(&format!("late {n}"))).collect();
     let refused = tokio::join!(full.save_token(&late[0]), full.save_token(&late[1]), full.save_token(&late[2]));
     for refused in [refused.0, refused.1, refused.2] {
         let error = refused.unwrap_err().to_string();
