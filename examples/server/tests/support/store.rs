@@ -2,6 +2,7 @@
 
 use grantwell_server::Store;
 use sqlx::{AssertSqlSafe, PgPool};
+use tokio::time::{Duration, Instant, sleep};
 use url::Url;
 
 fn given(name: &str) -> Url {
@@ -34,8 +35,21 @@ impl Schema {
 
     pub fn url(&self) -> Url {
         let mut url = given("GRANTWELL_POSTGRES");
-        url.query_pairs_mut().append_pair("options", &format!("-csearch_path={}", self.name));
+        let mut query = url.query_pairs_mut();
+        query.append_pair("options", &format!("-csearch_path={}", self.name));
+        query.append_pair("application_name", &self.name);
+        drop(query);
         url
+    }
+
+    /// Waits until nobody uses the URL any more: PostgreSQL finishes what a client that is gone has asked for.
+    pub async fn is_left(&self) {
+        let users = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1";
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while sqlx::query_scalar::<_, i64>(users).bind(&self.name).fetch_one(&self.pool).await.unwrap() > 0 {
+            assert!(Instant::now() < deadline, "{} is still in use", self.name);
+            sleep(Duration::from_millis(10)).await;
+        }
     }
 
     pub fn store(&self) -> Store {
@@ -48,6 +62,6 @@ impl Schema {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a name that no other run has")]
-fn nanos() -> u128 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos()
+pub fn nanos() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos().try_into().unwrap()
 }
