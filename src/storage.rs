@@ -38,7 +38,8 @@ pub trait ClientStore: Send + Sync + 'static {
 /// Clients that are registered, changed and removed at run time.
 #[async_trait]
 pub trait ClientRegistry: ClientStore {
-    /// Saves the client in the place of the one with the same identifier.
+    /// Saves the client in the place of the one with the same identifier. A store that writes clients down refuses one
+    /// whose secret the host checks ([`ClientSecret::Verifier`](crate::model::ClientSecret)) with an error.
     async fn save_client(&self, client: &Client) -> Result<(), StorageError>;
 
     /// Removes the client; `true` if there was one. Its tokens live on until

@@ -42,7 +42,7 @@ pub trait Record: Serialize + DeserializeOwned {
     /// The record as a row.
     ///
     /// # Errors
-    /// The record has no JSON form: a client whose secret is checked by the host ([`Verifier`](super::ClientSecret::Verifier)).
+    /// The record has no JSON form: a client whose secret the host checks (`ClientSecret::Verifier`).
     fn to_row(&self) -> Result<Row, CorruptRow> {
         let payload = serde_json::to_string(&Payload { version: VERSION, record: self });
         Ok(Row { payload: payload.map_err(|cause| CorruptRow(cause.into()))?, ..self.index() })

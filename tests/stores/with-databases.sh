@@ -22,7 +22,7 @@ as_postgres() {
     if [ "$(id -u)" = 0 ]; then (cd "$folder" && runuser -u postgres -- "$@"); else "$@"; fi
 }
 
-bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1)
+bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1 || true)
 bin=${bin:-$(pg_config --bindir)}
 [ "$(id -u)" != 0 ] || chown postgres "$folder"
 as_postgres "$bin/initdb" -D "$folder/postgres" -U grantwell -A trust -E UTF8 --locale=C.UTF-8 >/dev/null

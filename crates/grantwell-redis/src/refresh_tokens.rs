@@ -6,7 +6,7 @@ use grantwell::{StorageError, async_trait};
 
 use crate::pointers::Row;
 use crate::script::Script;
-use crate::tokens::is_taken;
+use crate::tokens::taken;
 use crate::{Connection, RedisStore};
 
 static ROTATE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("rotate.lua")));
@@ -49,7 +49,7 @@ impl<C: Connection> RefreshTokenStore for RedisStore<C> {
     ) -> Result<Rotated, StorageError> {
         let id = &next.authorization;
         let rows = [self.access_token_row(id, access_token)?];
-        let Some(new) = self.point(id, &rows).await? else { return Err(is_taken()) };
+        let Some(new) = self.point(id, &rows).await? else { return Err(taken()) };
         let ([token], family) = (&rows, self.refresh_token_row(next)?);
         let call = ROTATE.key(&[&family.key, &token.key]).arg(generation(expected)).arg(family.value).arg(family.end);
         let (outcome, current): (String, Option<String>) = self.run(call.arg(&token.value).arg(token.end)).await?;
@@ -58,7 +58,7 @@ impl<C: Connection> RefreshTokenStore for RedisStore<C> {
         }
         self.retract(new).await?;
         if outcome == "taken" {
-            return Err(is_taken());
+            return Err(taken());
         }
         Ok(Rotated::Lost(current.map(|row| read(&row)).transpose()?))
     }

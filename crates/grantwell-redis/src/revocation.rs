@@ -89,7 +89,7 @@ impl<C: Connection> RevocationStore for RedisStore<C> {
                 let indexes = sessions.iter().map(|session| keys.session_authorizations(session));
                 Ok(try_join_all(indexes.map(|index| self.revoke_authorizations_of(index))).await?.into_iter().sum())
             }
-            _ => Err(StorageError::new("this version of the store does not know the selector")),
+            _ => Err(StorageError::new("this store does not know that selector")),
         }
     }
 }

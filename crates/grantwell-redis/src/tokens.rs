@@ -25,7 +25,7 @@ pub(crate) fn owner(client_id: &ClientId) -> String {
     format!("{} ", digest(client_id))
 }
 
-pub(crate) fn is_taken() -> StorageError {
+pub(crate) fn taken() -> StorageError {
     StorageError::new("an access token or refresh token of that key exists")
 }
 
@@ -51,7 +51,7 @@ impl<C: Connection> RedisStore<C> {
         issued: &Issued,
     ) -> Result<Redeemed, StorageError> {
         let rows = self.token_rows(id, issued)?;
-        let Some(new) = self.point(id, &rows).await? else { return Err(is_taken()) };
+        let Some(new) = self.point(id, &rows).await? else { return Err(taken()) };
         // Usually the authorization is there, and then its indexes need not be touched.
         let mut outcome = self.save_rows(id, code, IfAbsent::of(issued), &rows).await?;
         if let ("absent", Some(authorization)) = (outcome.as_str(), &issued.authorization) {
@@ -62,7 +62,7 @@ impl<C: Connection> RedisStore<C> {
             return Ok(Redeemed::Saved);
         }
         self.retract(new).await?;
-        if outcome == "lost" { Ok(Redeemed::Lost) } else { Err(is_taken()) }
+        if outcome == "lost" { Ok(Redeemed::Lost) } else { Err(taken()) }
     }
 
     fn token_rows(&self, id: &AuthorizationId, issued: &Issued) -> Result<Vec<Row>, StorageError> {
@@ -120,7 +120,7 @@ impl<C: Connection> RedisStore<C> {
         let insert = SetOptions::default().conditional_set(ExistenceCheck::NX).with_expiration(SetExpiry::EXAT(end));
         let is_saved: bool =
             self.ask(&Cmd::set_options(self.keys.access_token_pointer(&token.token), row, insert)).await?;
-        if is_saved { Ok(()) } else { Err(is_taken()) }
+        if is_saved { Ok(()) } else { Err(taken()) }
     }
 }
 

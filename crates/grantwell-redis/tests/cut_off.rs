@@ -215,3 +215,93 @@ async fn a_clients_own_token_that_was_cut_off_is_revoked_with_the_client() {
         assert_eq!(bench.store.query_token(&issued.access_token.token).await.unwrap(), None);
     }
 }
+
+#[tokio::test]
+#[ignore = "needs a Redis: GRANTWELL_REDIS=redis://.."]
+async fn a_code_cut_off_before_its_row_is_unknown_and_can_be_saved_again() {
+    let bench = Bench::new().await;
+    let code = code(&authorization());
+    assert!(bench.store.save_authorization_code(&code).await.unwrap());
+    bench.delete_rows(&code.authorization.id).await;
+
+    assert_eq!(bench.store.query_authorization_code(&code.code).await.unwrap(), None);
+    assert!(!bench.store.delete_authorization_code(&code.code).await.unwrap());
+    assert!(bench.store.save_authorization_code(&code).await.unwrap());
+    assert_eq!(bench.store.query_authorization_code(&code.code).await.unwrap(), Some(CodeState::Active(code.clone())));
+    assert!(!bench.store.save_authorization_code(&code).await.unwrap());
+}
+
+#[tokio::test]
+#[ignore = "needs a Redis: GRANTWELL_REDIS=redis://.."]
+async fn a_retry_makes_the_pointer_live_as_long_as_the_row() {
+    let bench = Bench::new().await;
+    let mut code = code(&authorization());
+    code.retain_until = later(100);
+    bench.store.save_authorization_code(&code).await.unwrap();
+    bench.delete_rows(&code.authorization.id).await;
+    code.retain_until = later(200);
+    bench.store.save_authorization_code(&code).await.unwrap();
+    let pointer = format!("{}code:{}", bench.prefix, code.code);
+    let end: u64 = bench.connection.clone().expire_time(pointer).await.unwrap();
+    assert_eq!(Timestamp::from_unix(end), code.retain_until);
+}
+
+#[tokio::test]
+#[ignore = "needs a Redis: GRANTWELL_REDIS=redis://.."]
+async fn tokens_cut_off_before_their_rows_are_unknown_and_can_be_saved_again() {
+    let bench = Bench::new().await;
+    let issued = issued(&authorization());
+    let (token, handle) = (issued.access_token.token, issued.refresh_token.as_ref().unwrap().handle);
+    bench.store.save_token(&issued).await.unwrap();
+    bench.delete_rows(&issued.access_token.authorization.unwrap()).await;
+
+    assert_eq!(bench.store.query_token(&token).await.unwrap(), None);
+    assert_eq!(bench.store.query_refresh_token(&handle).await.unwrap(), None);
+    bench.store.revoke_token(&token).await.unwrap();
+    bench.store.save_token(&issued).await.unwrap();
+    assert!(bench.store.query_token(&token).await.unwrap().is_some());
+    assert!(bench.store.query_refresh_token(&handle).await.unwrap().is_some());
+}
+
+#[tokio::test]
+#[ignore = "needs a Redis: GRANTWELL_REDIS=redis://.."]
+async fn an_authorization_that_is_indexed_and_then_revoked_is_born_dead() {
+    let bench = Bench::new().await;
+    for n in 0..4 {
+        let own = authorization();
+        let selector = match n {
+            0 => Selector::Client(own.client_id.clone()),
+            1 => Selector::Subject(own.subject.clone()),
+            2 => Selector::SubjectAtClient(own.subject.clone(), own.client_id.clone()),
+            _ => Selector::Session(vec![own.session.unwrap()]),
+        };
+        let (code, issued) = (code(&own), issued(&own));
+        // What a creator has written when it is overtaken: the index entries, no row.
+        bench.store.save_authorization_code(&code).await.unwrap();
+        bench.delete_rows(&own.id).await;
+
+        assert_eq!(bench.store.revoke_authorizations(&selector).await.unwrap(), 0, "{selector:?}");
+        assert!(bench.store.save_authorization_code(&code).await.unwrap());
+        bench.store.save_token(&issued).await.unwrap();
+        assert_eq!(bench.store.query_authorization_code(&code.code).await.unwrap(), None, "{selector:?}");
+        assert_eq!(bench.store.query_token(&issued.access_token.token).await.unwrap(), None, "{selector:?}");
+        assert_eq!(bench.store.list_authorizations(&own.subject, later(0)).await.unwrap(), [], "{selector:?}");
+        let mark = format!("{}authorization:{{{}}}", bench.prefix, own.id);
+        let end: u64 = bench.connection.clone().expire_time(mark).await.unwrap();
+        assert_eq!(Timestamp::from_unix(end), own.expires_at, "the mark lasts as long as the authorization would");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a Redis: GRANTWELL_REDIS=redis://.."]
+async fn a_clients_own_token_that_is_indexed_and_then_revoked_is_refused() {
+    let bench = Bench::new().await;
+    let issued = own_token(&"client".into());
+    bench.store.save_token(&issued).await.unwrap();
+    let row = format!("{}token:{}", bench.prefix, issued.access_token.token);
+    bench.connection.clone().del::<_, ()>(row).await.unwrap();
+
+    bench.store.revoke_authorizations(&Selector::Client("client".into())).await.unwrap();
+    assert!(bench.store.save_token(&issued).await.is_err());
+    assert_eq!(bench.store.query_token(&issued.access_token.token).await.unwrap(), None);
+}

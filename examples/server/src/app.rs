@@ -20,7 +20,6 @@ use grantwell::stores::MemoryStore;
 use grantwell::{AuthorizationServer, MAX_BODY};
 
 use crate::config::Config;
-use crate::cookie::CookieJar;
 use crate::failure::Failure;
 use crate::form::FormKeys;
 use crate::keys::Keys;
@@ -76,7 +75,7 @@ impl App {
         let Opened { server, bearer, sessions, purged } = state::open(&config.store, &parts).await?;
         let Parts { site, keys, users, limiter, .. } = parts;
         Ok(Self {
-            sessions: Sessions::new(CookieJar::new(site.is_https()), users.clone(), sessions),
+            sessions: Sessions::new(site.clone(), users.clone(), sessions),
             forms: FormKeys::new(&keys),
             scopes: config.scopes,
             endpoints: oauth::endpoints(&server, &site),

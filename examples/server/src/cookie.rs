@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, HeaderName};
 use axum::response::{IntoResponseParts, ResponseParts};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use grantwell::{Digest, Randomness as _, SystemRandomness};
+use grantwell::{Randomness as _, SystemRandomness};
 
 /// What the cookie holds: 256 random bits, as base64url. It opens a session, so it has no `Debug`.
 #[derive(Clone, PartialEq, Eq)]
@@ -25,11 +25,6 @@ impl SessionId {
 
     pub(crate) fn as_str(&self) -> &str {
         &self.0
-    }
-
-    /// What is kept in its place.
-    pub(crate) fn digest(&self) -> Digest {
-        Digest::of(&self.0)
     }
 }
 

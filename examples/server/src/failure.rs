@@ -25,7 +25,7 @@ pub(crate) enum Failure {
 
 impl From<StorageError> for Failure {
     fn from(fault: StorageError) -> Self {
-        tracing::error!(cause = %fault, "the store cannot be reached");
+        tracing::error!(cause = %fault, "the store cannot answer");
         Self::Unavailable
     }
 }

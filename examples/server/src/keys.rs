@@ -1,7 +1,7 @@
 //! The file of secret keys: what replicas share beside the store.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -14,8 +14,6 @@ const BASE64URL: GeneralPurpose = GeneralPurpose::new(
     &URL_SAFE,
     GeneralPurposeConfig::new().with_encode_padding(false).with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
-/// More keys than anybody has, in bytes.
-const MAX_FILE: u64 = 64 * 1024;
 
 /// What a new file begins with.
 const EXPLANATION: &str = "\
@@ -53,7 +51,7 @@ pub enum KeysError {
     },
     /// Other users of the machine may read it.
     #[error("the key file {path} is open to others: chmod 600 {path}", path = .0.display())]
-    Open(PathBuf),
+    OpenToOthers(PathBuf),
     /// A line is no key.
     #[error("the key file {}, line {line}: this is not 32 bytes as base64url", path.display())]
     Line {
@@ -137,14 +135,15 @@ fn sync_folder(_: &Path) -> io::Result<()> {
 
 fn read(path: &Path) -> Result<String, KeysError> {
     let unreadable = |source| KeysError::Read { path: path.to_owned(), source };
+    if !path.metadata().map_err(unreadable)?.is_file() {
+        return Err(unreadable(io::Error::other("this is not a regular file")));
+    }
     let file = File::open(path).map_err(unreadable)?;
     // Of the open file: its name may come to mean another.
     if is_open_to_others(&file).map_err(unreadable)? {
-        return Err(KeysError::Open(path.to_owned()));
+        return Err(KeysError::OpenToOthers(path.to_owned()));
     }
-    let mut text = String::new();
-    file.take(MAX_FILE).read_to_string(&mut text).map_err(unreadable)?;
-    Ok(text)
+    io::read_to_string(file).map_err(unreadable)
 }
 
 #[cfg(unix)]

@@ -67,6 +67,7 @@ pub(crate) async fn submit(State(app): State<Arc<App>>, request: Request) -> Res
     match attempt(&app, user_id, password, address).await? {
         Outcome::Right => {
             let cookie = app.sessions.cookies.set(&app.sessions.begin(&id, user_id).await?);
+            tracing::info!(user_id, ?address, "logged in");
             Ok((cookie, Redirect::to(next)).into_response())
         }
         Outcome::Wrong => {
@@ -89,7 +90,6 @@ async fn attempt(app: &App, user_id: &str, password: &str, address: Option<IpAdd
     }
     let (is_right, _turn) = app.users.check(turn, user_id, password.to_owned()).await;
     if is_right {
-        tracing::info!(user_id, ?address, "logged in");
         return Ok(Outcome::Right);
     }
     app.limiter.failed(&attempt).await;

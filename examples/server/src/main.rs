@@ -19,13 +19,13 @@ use tracing_subscriber::EnvFilter;
 #[derive(Parser)]
 #[command(name = "server", version)]
 struct Options {
-    /// The file with clients and users; there is a built-in one.
+    /// The file with clients and users; there is a built-in one (examples/server/default.toml).
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The one address to listen on, like 127.0.0.1:9000; port 0 takes a free one.
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
-    /// The issuer identifier: the URL that clients reach this server by.
+    /// The issuer identifier: the URL that clients reach this server by. Replicas have the same one.
     #[arg(long, value_name = "URL")]
     issuer: Option<String>,
     /// Where state is kept: memory, sqlite:PATH, postgres://USER@HOST/DATABASE or redis://HOST/NUMBER.
@@ -35,6 +35,8 @@ struct Options {
     #[arg(long, value_name = "STORE")]
     store: Option<String>,
     /// The file of secret keys, which is made if it is missing. Replicas share it.
+    ///
+    /// A replica that does not find it makes its own, and then refuses the refresh tokens and forms of the others.
     ///
     /// By default grantwell.keys in the working directory; with the memory store, which forgets everything anyway,
     /// there is no file and the key ends with the process.

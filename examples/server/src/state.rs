@@ -28,7 +28,8 @@ use crate::store::Store;
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 /// Milliseconds. A statement that nobody waits for any more must not hold a connection, nor a transaction its locks.
 const GIVE_UP_AFTER: &str = "10000";
-const SQLITE_BUSY: &str = "5";
+/// The lower byte of its extended result codes.
+const SQLITE_BUSY: u32 = 5;
 const SQLITE_PAUSE: Duration = Duration::from_millis(20);
 /// How often a lost connection to Redis is sought before commands fail, and how long it pauses at most in between.
 const REDIS_RETRIES: usize = 4;
@@ -97,12 +98,15 @@ async fn sqlite_pool(path: &Path) -> sqlx::Result<SqlitePool> {
     let options = SqlitePoolOptions::new().acquire_timeout(CONNECT_WITHIN);
     loop {
         match options.clone().connect_with(sqlite_options(path)).await {
-            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(SQLITE_BUSY) => {
-                sleep(SQLITE_PAUSE).await
-            }
+            Err(error) if is_busy(&error) => sleep(SQLITE_PAUSE).await,
             outcome => return outcome,
         }
     }
+}
+
+fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code()).and_then(|code| code.parse::<u32>().ok());
+    code.is_some_and(|code| code & 0xff == SQLITE_BUSY)
 }
 
 async fn postgres(options: &PgConnectOptions) -> Result<(PostgresStore, PostgresSessions), Cause> {
@@ -126,7 +130,8 @@ async fn redis(info: &redis::ConnectionInfo) -> Result<ConnectionManager, Cause>
         .set_response_timeout(Some(CONNECT_WITHIN))
         .set_number_of_retries(REDIS_RETRIES)
         .set_max_delay(REDIS_PAUSE);
-    ConnectionManager::new_with_config(redis::Client::open(info.clone())?, config).await.map_err(away)
+    let connecting = ConnectionManager::new_with_config(redis::Client::open(info.clone())?, config);
+    timeout(LIMIT, connecting).await.map_err(|_| away("no answer"))?.map_err(away)
 }
 
 fn away(cause: impl Display) -> Cause {

@@ -52,6 +52,7 @@ impl FromStr for Store {
             Some(("sqlite", path)) => sqlite(path),
             Some(("postgres" | "postgresql", _)) => postgres(text),
             Some(("redis", _)) => redis(text),
+            Some(("valkey", _)) => Err(InvalidStore("Valkey's URL is written redis:// here")),
             Some(("rediss", _)) => {
                 Err(InvalidStore("this server has no TLS to Redis: use redis:// over a network you trust"))
             }
@@ -64,6 +65,7 @@ fn sqlite(path: &str) -> Result<Store, InvalidStore> {
     match path {
         "" => Err(InvalidStore("sqlite: has no path: write sqlite:grantwell.db, say")),
         ":memory:" => Err(InvalidStore("SQLite's :memory: is one connection's own: use memory")),
+        path if path.contains('?') => Err(InvalidStore("a path has no parameters behind a ?")),
         path if path.starts_with("//") => {
             Err(InvalidStore("a path comes right behind sqlite: and has no // before it"))
         }
@@ -159,6 +161,7 @@ mod tests {
             ("sqlite:", "has no path"),
             ("sqlite::memory:", "use memory"),
             ("sqlite://grantwell.db", "right behind sqlite:"),
+            ("sqlite:grantwell.db?mode=rwc", "no parameters"),
             ("postgres://u:8765/4321@h/d", "%2F"),
             ("postgres://u:8765?4321@h/d", "%3F"),
             ("postgres://u:8765#4321@h/d", "%23"),

@@ -25,7 +25,7 @@ use kill::ledger::Ledger;
 use kill::load::{Line, Random, Walker};
 use kill::place::{Database, Place};
 use support::program::{Program, STOP_WITHIN};
-use support::store::{Schema, nanos};
+use support::store::{Schema, random_number};
 use support::{AUTHORIZE, Browser, CALLBACK, CLIENT, cheap_hash};
 use tokio::task::JoinSet;
 
@@ -82,11 +82,11 @@ async fn killed_under_load(program: &mut Program, apis: &[Api], random: &mut Ran
 }
 
 async fn kills_lose_nothing(database: Database) -> Database {
-    let seed = number("GRANTWELL_SEED", nanos());
+    let seed = number("GRANTWELL_SEED", random_number());
     println!("GRANTWELL_SEED={seed}");
     let mut random = Random(seed);
     // No other run's, where runs share a Redis.
-    let user_id = format!("user_{}", nanos());
+    let user_id = format!("user_{}", random_number());
     let place = Place::new(database, &config(&user_id));
     let mut program = place.start("127.0.0.1:0");
     let (_, address, _) = program.welcome();

@@ -10,7 +10,7 @@ use grantwell_server::Store;
 use grantwell_sqlx::sqlite_options;
 use reqwest::StatusCode;
 use sqlx::SqlitePool;
-use support::{AUTHORIZE, Page, USER, config, start_on, store};
+use support::{AUTHORIZE, Browser, Page, USER, config, start_on, store};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
@@ -98,33 +98,39 @@ async fn outage(database: Url) {
 
     for way in [Way::Cut, Way::Frozen] {
         proxy.way.send(way).unwrap();
-        let pages = async {
-            tokio::join!(
-                browser.get("/"),
-                browser.get(AUTHORIZE),
-                browser.me(access_token),
-                browser.refresh(&refresh_token),
-                browser.get("/style.css"),
-            )
-        };
-        let (home, authorize, me, refresh, style) = timeout(ANSWER_WITHIN, pages).await.unwrap();
-        for page in [home, authorize, me, refresh] {
-            assert_unavailable(&page);
-        }
-        assert_eq!(style.status, StatusCode::OK);
-
+        timeout(ANSWER_WITHIN, is_unavailable(&browser, access_token, &refresh_token)).await.unwrap();
         proxy.way.send(Way::Open).unwrap();
-        let deadline = Instant::now() + RECOVER_WITHIN;
-        while browser.me(access_token).await.status != StatusCode::OK {
-            assert!(Instant::now() < deadline, "it does not recover");
-            sleep(Duration::from_millis(50)).await;
-        }
-        assert!(browser.get("/").await.text.contains("Signed in as"), "nobody was logged out");
-        let refreshed = browser.refresh(&refresh_token).await;
-        assert_eq!(refreshed.status, StatusCode::OK, "{}", refreshed.text);
-        refresh_token = refreshed.json()["refresh_token"].as_str().unwrap().to_owned();
+        refresh_token = recovers(&browser, access_token, &refresh_token).await;
     }
     server.running.stop().await;
+}
+
+/// Whatever needs the database is "not now".
+async fn is_unavailable(browser: &Browser, access_token: &str, refresh_token: &str) {
+    let (home, authorize, me, refresh, style) = tokio::join!(
+        browser.get("/"),
+        browser.get(AUTHORIZE),
+        browser.me(access_token),
+        browser.refresh(refresh_token),
+        browser.get("/style.css"),
+    );
+    for page in [home, authorize, me, refresh] {
+        assert_unavailable(&page);
+    }
+    assert_eq!(style.status, StatusCode::OK);
+}
+
+/// All of it works again; answers the next refresh token.
+async fn recovers(browser: &Browser, access_token: &str, refresh_token: &str) -> String {
+    let deadline = Instant::now() + RECOVER_WITHIN;
+    while browser.me(access_token).await.status != StatusCode::OK {
+        assert!(Instant::now() < deadline, "it does not recover");
+        sleep(Duration::from_millis(50)).await;
+    }
+    assert!(browser.get("/").await.text.contains("Signed in as"), "nobody was logged out");
+    let refreshed = browser.refresh(refresh_token).await;
+    assert_eq!(refreshed.status, StatusCode::OK, "{}", refreshed.text);
+    refreshed.json()["refresh_token"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test]

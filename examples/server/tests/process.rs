@@ -100,7 +100,7 @@ fn a_bad_issuer_is_told_in_one_line() {
 
 #[test]
 fn a_bad_flag_is_refused() {
-    for args in [&["--nonsense"][..], &["--listen", "nowhere"], &["--store", "disk"], &["--config"]] {
+    for args in [&["--nonsense"][..], &["--listen", "nowhere"], &["--config"]] {
         let Ended { code, stdout, stderr } = Program::start(args).end(START_WITHIN);
         assert_eq!((code, &*stdout), (Some(2), ""), "{args:?}");
         assert!(stderr.contains(args[0]), "{stderr}");
@@ -186,7 +186,7 @@ fn a_bad_key_file_is_told_in_one_line() {
 
 /// The store is what must withstand this; here are the server's own parts.
 #[tokio::test]
-async fn a_killed_server_forgets_nothing() {
+async fn a_session_outlives_a_killed_server() {
     let folder = tempfile::tempdir().unwrap();
     let user = format!("[[users]]\nuser_id = '{USER_ID}'\npassword_hash = '{}'", cheap_hash(PASSWORD));
     let file = file("killed.toml", &format!("listen = '127.0.0.1:0'\n{CLIENT}{user}"));

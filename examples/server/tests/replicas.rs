@@ -128,3 +128,17 @@ async fn another_key_file_makes_another_server() {
     let consent = browser.consent_page(AUTHORIZE).await.form().set("confirm", "yes");
     assert_eq!(browser.goes_to(&other.url).submit(&consent).await.status, StatusCode::BAD_REQUEST);
 }
+
+/// Ports of one host share their cookies.
+#[tokio::test]
+async fn a_session_of_another_issuer_on_the_same_store_is_nobodys() {
+    let shared = Shared::sqlite();
+    let mut other = shared.config();
+    other.issuer = Some("http://localhost:9001".to_owned());
+    let (own, other) = (start_on(shared.config()).await, start_on(other).await);
+    let browser = own.browser();
+    browser.log_in("/", USER).await;
+    assert!(browser.get("/").await.text.contains("Signed in as"));
+    let page = browser.goes_to(&other.url).get("/").await;
+    assert!(page.status == StatusCode::OK && !page.text.contains("Signed in as"), "{}", page.text);
+}

@@ -6,7 +6,7 @@ use super::race::{race, rounds};
 use super::sample::Sample;
 use super::similar::other_case;
 use crate::error::StorageError;
-use crate::model::{Authorization, Issued, RefreshToken};
+use crate::model::{Authorization, Issued, KeyId, RefreshToken};
 use crate::storage::{AuthorizationCodeStore, Redeemed, RefreshTokenStore, Rotated, Selector};
 
 impl<S: RefreshTokenStore + AuthorizationCodeStore> Checks<S> {
@@ -67,9 +67,10 @@ async fn every_field_of_a_family_and_its_authorization_reads_as_it_was_saved<S: 
     let own = Sample::new();
     let bare = own.issued_with_family(1, "token");
     let full = Issued { refresh_token: Some(own.full_family(2)), ..own.full_issued(2) };
-    let next_bare = RefreshToken { made_by: Some(own.digest("request")), ..own.family(1, 1) };
+    let (key, salt) = (KeyId::from_bytes([2; 8]), own.digest("next salt"));
+    let next_bare = RefreshToken { made_by: Some(own.digest("request")), key, salt, ..own.family(1, 1) };
     let generation = own.full_family(2).generation + 1;
-    let next_full = RefreshToken { made_by: None, generation, ..own.full_family(2) };
+    let next_full = RefreshToken { made_by: None, generation, key, salt, ..own.full_family(2) };
     for (issued, next) in [(bare, next_bare), (full, next_full)] {
         let (Some(root), Some(family)) = (&issued.authorization, &issued.refresh_token) else { continue };
         store.save_token(&issued).await?;

@@ -6,7 +6,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use grantwell::storage::{AuthorizationStore, Selector};
 use grantwell::{Authorize, Decision};
+use grantwell_redis::RedisStore;
+use grantwell_sqlx::PostgresStore;
 use http::Response;
+use redis::aio::ConnectionManagerConfig;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::time::sleep;
 
 use crate::flows::{Answer, Flows, code_in};
@@ -39,24 +43,78 @@ fn approved(response: &Response<Bytes>) -> Outcome<String> {
     }
 }
 
+/// What the authorization endpoint answers.
+#[derive(Debug)]
+pub enum Authorized {
+    Code(String),
+    /// The ticket of a consent page.
+    Consent(String),
+}
+
+impl Authorized {
+    #[track_caller]
+    pub fn code(self) -> String {
+        let Self::Code(code) = self else { panic!("a consent was asked for") };
+        code
+    }
+
+    #[track_caller]
+    pub fn ticket(self) -> String {
+        let Self::Consent(ticket) = self else { panic!("no consent was asked for") };
+        ticket
+    }
+}
+
+/// How long a pool or connection tries to reach its database.
+const CONNECTING: Duration = Duration::from_secs(1);
+
+/// How long a reply of Redis is awaited.
+pub const REPLYING: Duration = Duration::from_millis(250);
+
 /// A server whose database may be away.
+#[derive(Clone)]
 pub struct Host {
     flows: Flows,
     pub store: Arc<dyn AuthorizationStore>,
 }
 
 impl Host {
-    pub async fn over<S: EveryStore>(store: S) -> Self {
-        let store = Arc::new(store);
+    pub async fn over<S: EveryStore>(store: Arc<S>) -> Self {
         Self { flows: Flows::over(&store).await, store }
     }
 
-    /// The ticket of a consent page; or the code, where none is needed.
-    pub async fn authorize(&self, subject: &str) -> Outcome<Result<String, String>> {
+    /// Over a pool of that many connections.
+    pub async fn over_postgres(url: &str, prefix: &str, connections: u32) -> Self {
+        // Each statement is prepared each time, so that the same requests are made every time.
+        let options: PgConnectOptions = url.parse().unwrap();
+        let options = options.statement_cache_capacity(0);
+        let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(CONNECTING);
+        let pool = pool.test_before_acquire(false).connect_with(options).await.unwrap();
+        let store = PostgresStore::with_prefix(pool, prefix).unwrap();
+        store.migrate().await.unwrap();
+        Self::over(Arc::new(store)).await
+    }
+
+    pub async fn over_redis(url: &str, prefix: &str) -> Self {
+        let config = ConnectionManagerConfig::new().set_number_of_retries(1).set_response_timeout(Some(REPLYING));
+        let client = redis::Client::open(url).unwrap();
+        let connection = client.get_connection_manager_with_config(config).await.unwrap();
+        Self::over(Arc::new(RedisStore::new(connection).with_prefix(prefix))).await
+    }
+
+    pub async fn authorize(&self, subject: &str) -> Outcome<Authorized> {
         match self.flows.authorize(&Flows::login(subject)).await {
-            Authorize::Consent(pending) => Ok(Err(pending.ticket().to_owned())),
-            Authorize::Respond(response) => approved(&response).map(Ok),
+            Authorize::Consent(pending) => Ok(Authorized::Consent(pending.ticket().to_owned())),
+            Authorize::Respond(response) => approved(&response).map(Authorized::Code),
             Authorize::Login(_) => panic!("a login was asked for"),
+        }
+    }
+
+    /// A code that the subject approved, now or before.
+    pub async fn code(&self, subject: &str) -> Outcome<String> {
+        match self.authorize(subject).await? {
+            Authorized::Code(code) => Ok(code),
+            Authorized::Consent(ticket) => self.decide(subject, &ticket).await,
         }
     }
 

@@ -24,35 +24,52 @@ pub enum Place {
 
 impl Place {
     pub fn sqlite(folder: &Path) -> Self {
-        Self::Sqlite { file: folder.join(format!("{}.db", random_name())).display().to_string() }
+        Self::Sqlite { file: sqlite(folder) }
     }
 
-    /// In the database that GRANTWELL_POSTGRES names.
     pub fn postgres() -> Self {
-        Self::Postgres { url: variable("GRANTWELL_POSTGRES"), prefix: format!("{}_", random_name()) }
+        let (url, prefix) = postgres();
+        Self::Postgres { url, prefix }
     }
 
     /// The same, where every transaction is serializable.
     #[must_use]
     pub fn serializable(self) -> Self {
         match self {
-            Self::Postgres { url, prefix } => {
-                let url = format!("{url}?options=-c%20default_transaction_isolation=serializable");
-                Self::Postgres { url, prefix }
-            }
+            Self::Postgres { url, prefix } => Self::Postgres { url: serializable(&url), prefix },
             other => other,
         }
     }
 
-    /// In the Redis that GRANTWELL_REDIS names.
     pub fn redis() -> Self {
-        Self::Redis { url: variable("GRANTWELL_REDIS"), prefix: format!("{}:", random_name()) }
+        let (url, prefix) = redis();
+        Self::Redis { url, prefix }
     }
 
     /// In the Redis in cluster mode that GRANTWELL_REDIS_CLUSTER names.
     pub fn redis_cluster() -> Self {
         Self::Redis { url: variable("GRANTWELL_REDIS_CLUSTER"), prefix: format!("{}:", random_name()) }
     }
+}
+
+/// The name of a new file in the folder.
+pub fn sqlite(folder: &Path) -> String {
+    folder.join(format!("{}.db", random_name())).display().to_string()
+}
+
+/// The URL of the database that GRANTWELL_POSTGRES names, and a new prefix.
+pub fn postgres() -> (String, String) {
+    (variable("GRANTWELL_POSTGRES"), format!("{}_", random_name()))
+}
+
+/// The URL by which every transaction is serializable.
+pub fn serializable(postgres: &str) -> String {
+    format!("{postgres}?options=-c%20default_transaction_isolation=serializable")
+}
+
+/// The URL of the Redis that GRANTWELL_REDIS names, and a new prefix.
+pub fn redis() -> (String, String) {
+    (variable("GRANTWELL_REDIS"), format!("{}:", random_name()))
 }
 
 fn variable(name: &str) -> String {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use grantwell::{Authorize, Decision, Digest};
 use grantwell_store_tests::flows::{CLIENT, Flows, VERIFIER, code_in};
-use grantwell_store_tests::place::{EveryStore, Place, open_postgres, open_redis, open_sqlite};
+use grantwell_store_tests::place::{self, EveryStore, open_postgres, open_redis, open_sqlite};
 use http::Request;
 use redis::AsyncCommands as _;
 use sqlx::postgres::PgPool;
@@ -182,20 +182,20 @@ async fn dump_redis(url: &str, prefix: &str) -> Dump {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_in_sqlite_opens_anything() {
     let folder = tempfile::tempdir().unwrap();
-    let Place::Sqlite { file } = Place::sqlite(folder.path()) else { unreachable!() };
+    let file = place::sqlite(folder.path());
     nothing_opens_anything(open_sqlite(&file).await, async || dump_sqlite(folder.path(), &file).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a PostgreSQL: GRANTWELL_POSTGRES"]
 async fn nothing_in_postgres_opens_anything() {
-    let Place::Postgres { url, prefix } = Place::postgres() else { unreachable!() };
+    let (url, prefix) = place::postgres();
     nothing_opens_anything(open_postgres(&url, &prefix).await, async || dump_postgres(&url, &prefix).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a Redis: GRANTWELL_REDIS"]
 async fn nothing_in_redis_opens_anything() {
-    let Place::Redis { url, prefix } = Place::redis() else { unreachable!() };
+    let (url, prefix) = place::redis();
     nothing_opens_anything(open_redis(&url, &prefix).await, async || dump_redis(&url, &prefix).await).await;
 }

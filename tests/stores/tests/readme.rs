@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use grantwell::grants::{AuthorizationCode, RefreshToken};
 use grantwell::model::Client;
-use grantwell::storage::{ClientRegistry as _, PurgeStore as _};
-use grantwell::{AuthorizationServer, Clock as _, SecretKey, SystemClock};
+use grantwell::{AuthorizationServer, SecretKey};
 
 fn app_client() -> Result<Client, Box<dyn Error>> {
     Ok(grantwell_store_tests::flows::client())
@@ -16,6 +15,9 @@ fn app_client() -> Result<Client, Box<dyn Error>> {
 #[rustfmt::skip]
 async fn on_your_pool(pool: sqlx::PgPool, key: SecretKey) -> Result<AuthorizationServer, Box<dyn Error>> {
 // In the README:
+use grantwell::storage::{ClientRegistry as _, PurgeStore as _};
+use grantwell::{Clock as _, SystemClock};
+
 let store = Arc::new(grantwell_sqlx::PostgresStore::new(pool));
 store.migrate().await?; // makes the tables grantwell_*, or brings them up to date
 let oauth = AuthorizationServer::builder("https://app.example", store.clone(), store.clone())
@@ -25,7 +27,7 @@ let oauth = AuthorizationServer::builder("https://app.example", store.clone(), s
     .remember_consent()
     .build()?;
 store.save_client(&app_client()?).await?;
-store.purge(SystemClock.now(), 1_000).await?; // from time to time
+store.purge(SystemClock.now(), 1_000).await?; // from time to time, until it answers less than 1,000
 // Until here.
 Ok(oauth)
 }

@@ -151,3 +151,36 @@ pub fn own_token(client_id: &ClientId) -> Issued {
     };
     Issued { authorization: None, access_token, refresh_token: None }
 }
+
+/// Saves something of every kind; answers the names in it that somebody chose.
+pub async fn fill(bench: &Bench) -> [String; 3] {
+    let own = authorization();
+    let code = code(&own);
+    bench.store.save_authorization_code(&code).await.unwrap();
+    bench.store.redeem_authorization_code(&code.code, &issued(&own)).await.unwrap();
+    bench.store.save_token(&issued(&own)).await.unwrap();
+    let mut rotated = family(&own);
+    bench.store.save_token(&Issued { refresh_token: Some(rotated.clone()), ..issued(&own) }).await.unwrap();
+    rotated.generation = 1;
+    bench.store.rotate_refresh_token(0, &rotated, &access_token(&own)).await.unwrap();
+    bench.store.save_token(&own_token(&own.client_id)).await.unwrap();
+    bench.store.claim(&digest(), later(100)).await.unwrap();
+    let redirect_uri = "https://app.example/the-redirect-uri".to_owned();
+    let consent = Consent {
+        issuer: own.issuer,
+        subject: own.subject.clone(),
+        client_id: own.client_id.clone(),
+        redirect_uri: redirect_uri.clone(),
+        scope: own.scope,
+        resources: Vec::new(),
+        given_at: later(0),
+    };
+    bench.store.save_consent(&consent).await.unwrap();
+    let metadata = ClientMetadata {
+        token_endpoint_auth_method: AuthMethod::NONE,
+        redirect_uris: vec![redirect_uri.parse().unwrap()],
+        ..ClientMetadata::default()
+    };
+    bench.store.save_client(&Client::new(own.client_id.clone(), None, metadata).unwrap()).await.unwrap();
+    [own.subject.to_string(), own.client_id.to_string(), redirect_uri]
+}

@@ -9,7 +9,7 @@ CREATE TABLE grantwell_authorizations (
     id TEXT COLLATE "C" PRIMARY KEY,
     client TEXT COLLATE "C" NOT NULL,
     subject TEXT COLLATE "C" NOT NULL,
-    -- The session whose end ends it.
+    -- The login session whose end ends it (the host says when); NULL with offline_access.
     session TEXT COLLATE "C",
     expires_at BIGINT NOT NULL,
     revoked BOOLEAN NOT NULL DEFAULT FALSE,

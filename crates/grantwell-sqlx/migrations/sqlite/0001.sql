@@ -7,7 +7,7 @@ CREATE TABLE grantwell_authorizations (
     id TEXT PRIMARY KEY,
     client TEXT NOT NULL,
     subject TEXT NOT NULL,
-    -- The session whose end ends it.
+    -- The login session whose end ends it (the host says when); NULL with offline_access.
     session TEXT,
     expires_at INTEGER NOT NULL,
     revoked INTEGER NOT NULL DEFAULT 0,

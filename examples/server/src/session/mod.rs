@@ -1,9 +1,8 @@
 //! Who is logged in: one row a session, found by the digest of its id, where the server's state is.
 
 mod memory;
-mod postgres;
 mod redis;
-mod sqlite;
+mod sql;
 
 use std::sync::Arc;
 
@@ -14,12 +13,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::bounded::within;
 use crate::cookie::{CookieJar, SessionId};
+use crate::site::Site;
 use crate::users::Users;
 
 pub(crate) use self::memory::MemorySessions;
-pub(crate) use self::postgres::PostgresSessions;
 pub(crate) use self::redis::RedisSessions;
-pub(crate) use self::sqlite::SqliteSessions;
+pub(crate) use self::sql::{PostgresSessions, SqliteSessions};
 
 /// Twelve hours, in seconds.
 const LIFETIME: u64 = 12 * 60 * 60;
@@ -48,13 +47,19 @@ pub(crate) trait SessionStore: Send + Sync + 'static {
 /// The sessions, and the cookies that name them.
 pub(crate) struct Sessions {
     pub(crate) cookies: CookieJar,
+    site: Arc<Site>,
     users: Users,
     store: Arc<dyn SessionStore>,
 }
 
 impl Sessions {
-    pub(crate) fn new(cookies: CookieJar, users: Users, store: Arc<dyn SessionStore>) -> Self {
-        Self { cookies, users, store }
+    pub(crate) fn new(site: Arc<Site>, users: Users, store: Arc<dyn SessionStore>) -> Self {
+        Self { cookies: CookieJar::new(site.is_https()), site, users, store }
+    }
+
+    /// What is kept in the place of the id: another server on the same store has other users.
+    fn key(&self, id: &SessionId) -> Digest {
+        Digest::of(&format!("{}\n{}", self.site.issuer, id.as_str()))
     }
 
     /// The session that the request belongs to, if somebody is logged in there.
@@ -66,7 +71,7 @@ impl Sessions {
 
     /// Who is logged in, as the library wants to know it. A session outlives the process, and may outlive its user.
     pub(crate) async fn login(&self, id: &SessionId) -> Result<Option<Login>, StorageError> {
-        let session = within(self.store.load(&id.digest())).await?;
+        let session = within(self.store.load(&self.key(id))).await?;
         let is_live = |own: &Session| SystemClock.now() < own.expires_at && self.users.knows(&own.user_id);
         Ok(session.filter(is_live).map(|own| Login::new(own.user_id, id.as_str(), own.auth_time)))
     }
@@ -76,16 +81,11 @@ impl Sessions {
         self.end(before).await?;
         let (id, now) = (SessionId::random(), SystemClock.now());
         let session = Session { user_id: user_id.to_owned(), auth_time: now, expires_at: now.plus(LIFETIME) };
-        within(self.store.save(&id.digest(), &session)).await?;
+        within(self.store.save(&self.key(&id), &session)).await?;
         Ok(id)
     }
 
     pub(crate) async fn end(&self, id: &SessionId) -> Result<(), StorageError> {
-        within(self.store.delete(&id.digest())).await
+        within(self.store.delete(&self.key(id))).await
     }
-}
-
-/// A time as SQL databases have it.
-fn timestamp(seconds: i64) -> Timestamp {
-    Timestamp::from_unix(seconds.try_into().unwrap_or_default())
 }

@@ -1,5 +1,6 @@
 //! The databases that tests are given by the environment.
 
+use grantwell::{Randomness as _, SystemRandomness};
 use grantwell_server::Store;
 use sqlx::{AssertSqlSafe, PgPool};
 use tokio::time::{Duration, Instant, sleep};
@@ -28,7 +29,7 @@ pub struct Schema {
 impl Schema {
     pub async fn new() -> Self {
         let pool = PgPool::connect(given("GRANTWELL_POSTGRES").as_str()).await.unwrap();
-        let name = format!("grantwell_server_{}", nanos());
+        let name = format!("grantwell_server_{}", random_number());
         sqlx::query(AssertSqlSafe(format!("CREATE SCHEMA {name}"))).execute(&pool).await.unwrap();
         Self { pool, name }
     }
@@ -61,7 +62,8 @@ impl Schema {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a name that no other run has")]
-pub fn nanos() -> u64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos().try_into().unwrap()
+pub fn random_number() -> u64 {
+    let mut bytes = [0; 8];
+    SystemRandomness.fill(&mut bytes);
+    u64::from_ne_bytes(bytes)
 }

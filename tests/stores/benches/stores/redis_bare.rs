@@ -39,8 +39,7 @@ fn repeatable(command: &str) -> Vec<String> {
         {
             argument.clone_from(generation);
         }
-        if let Some((before, digest)) = argument.split_once("token:").filter(|(_, digest)| digest.len() == 43) {
-            let _ = digest;
+        if let Some((before, _)) = argument.split_once("token:").filter(|(_, digest)| digest.len() == 43) {
             *argument = format!("{before}token:__rand_int__");
         }
     }
