@@ -7,16 +7,16 @@ mod support;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use grantwell::StorageError;
 use grantwell::model::{AuthorizationCode, Issued, RefreshToken};
 use grantwell::storage::{
-    AccessTokenStore as _, AuthorizationCodeStore as _, CodeState, Redeemed, RefreshTokenStore as _,
-    RevocationStore as _, Selector, TokenStore as _,
+    AccessTokenStore as _, AuthorizationCodeStore as _, AuthorizationStore as _, CodeState, Redeemed,
+    RefreshTokenStore as _, RevocationStore as _, Selector, TokenStore as _,
 };
+use grantwell::{StorageError, Timestamp};
 use grantwell_redis::{Connection, RedisStore};
 use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::{Cmd, ErrorKind, Pipeline, RedisFuture, Value};
-use support::{Bench, authorization, code, issued, own_token};
+use redis::{AsyncCommands as _, Cmd, ErrorKind, Pipeline, RedisFuture, Value};
+use support::{Bench, authorization, code, issued, later, own_token};
 
 /// Lets that many commands pass. The last one's answer is lost on the way, if there is such a one.
 #[derive(Clone)]

@@ -1,19 +1,22 @@
-//! What this store promises beyond the traits: how it survives being cut off between two steps, and what its keys are.
+//! What this store promises beyond the traits: what is refused takes nothing, rows last as long as they must, and what
+//! cannot be read is an error.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod support;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use grantwell::Timestamp;
-use grantwell::model::{AuthMethod, Client, ClientMetadata, Consent, Issued};
+use grantwell::model::{AuthorizationCode, Consent, Issued};
 use grantwell::storage::{
-    AccessTokenStore as _, AuthorizationCodeStore as _, AuthorizationStore as _, ClientRegistry as _, CodeState,
-    ConsentStore as _, Redeemed, RefreshTokenStore as _, ReplayStore as _, RevocationStore as _, Rotated, Selector,
-    TokenStore as _,
+    AccessTokenStore as _, AuthorizationCodeStore as _, AuthorizationStore as _, ClientRegistry as _, ClientStore as _,
+    CodeState, ConsentStore as _, Redeemed, RefreshTokenStore as _, ReplayStore as _, RevocationStore as _, Rotated,
+    Selector, TokenStore as _,
 };
-use redis::{AsyncCommands as _, cmd};
-use support::{Bench, access_token, authorization, code, digest, family, issued, later, own_token};
+use grantwell_redis::RedisStore;
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncCommands as _, ValueType, cmd};
+use support::{Bench, access_token, authorization, client, code, consent, digest, fill, issued, later, own_token};
 
 #[tokio::test]
 #[ignore = "needs a Redis: GRANTWELL_REDIS=redis://.."]
@@ -213,26 +216,103 @@ async fn the_far_ends_of_time_are_taken() {
     assert_eq!(bench.store.revoke_authorizations(&Selector::Client(own.client_id)).await.unwrap(), 1);
 }
 
+/// Puts `payload` in the place of every record; what stands before a record in its row stays.
+async fn corrupt(bench: &Bench, payload: &str) {
+    let mut connection = bench.connection.clone();
+    let corrupt = |row: String| format!("{}{payload}", row.split('{').next().unwrap());
+    for key in bench.keys("").await {
+        match connection.key_type(&key).await.unwrap() {
+            ValueType::String => {
+                let row: String = connection.get(&key).await.unwrap();
+                if row.contains('{') {
+                    connection.set::<_, _, ()>(&key, corrupt(row)).await.unwrap();
+                }
+            }
+            ValueType::Hash => {
+                for (field, row) in connection.hgetall::<_, BTreeMap<String, String>>(&key).await.unwrap() {
+                    connection.hset::<_, _, _, ()>(&key, field, corrupt(row)).await.unwrap();
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What is looked up by the test of corrupt rows.
+struct Kept {
+    code: AuthorizationCode,
+    issued: Issued,
+    own: Issued,
+    consent: Consent,
+}
+
+impl Kept {
+    async fn by(bench: &Bench) -> Self {
+        let code = code(&authorization());
+        let (issued, consent) = (issued(&code.authorization), consent(&code.authorization));
+        let own = own_token(&consent.client_id);
+        bench.store.save_authorization_code(&code).await.unwrap();
+        for tokens in [&issued, &own] {
+            bench.store.save_token(tokens).await.unwrap();
+        }
+        bench.store.save_consent(&consent).await.unwrap();
+        bench.store.save_client(&client(&consent)).await.unwrap();
+        Self { code, issued, own, consent }
+    }
+
+    /// Which look-ups are errors.
+    async fn errors(&self, store: &RedisStore<MultiplexedConnection>) -> [bool; 8] {
+        let Consent { subject, client_id, redirect_uri, .. } = &self.consent;
+        let family = self.issued.refresh_token.as_ref().unwrap();
+        let other = access_token(&self.code.authorization);
+        [
+            store.query_authorization_code(&self.code.code).await.is_err(),
+            store.query_token(&self.issued.access_token.token).await.is_err(),
+            store.query_token(&self.own.access_token.token).await.is_err(),
+            store.query_refresh_token(&family.handle).await.is_err(),
+            // It is at another generation.
+            store.rotate_refresh_token(7, family, &other).await.is_err(),
+            store.list_authorizations(subject, later(0)).await.is_err(),
+            store.query_consent(subject, client_id, redirect_uri).await.is_err(),
+            store.query_client(client_id).await.is_err(),
+        ]
+    }
+}
+
 #[tokio::test]
 #[ignore = "needs a Redis: GRANTWELL_REDIS=redis://.."]
-async fn rows_that_cannot_be_read_are_faults() {
-    let bench = Bench::new().await;
-    let code = code(&authorization());
-    let issued = issued(&code.authorization);
-    let family = issued.refresh_token.clone().unwrap();
-    bench.store.save_authorization_code(&code).await.unwrap();
-    bench.store.save_token(&issued).await.unwrap();
-    let own = own_token(&code.authorization.client_id).access_token.token;
-    let mut connection = bench.connection.clone();
-    let keys = bench.keys("authorization:").await.into_iter().filter(|key| !key.ends_with('}'));
-    for key in keys.chain([format!("{}token:{own}", bench.prefix)]) {
-        connection.set::<_, _, ()>(key, "broken row").await.unwrap();
+async fn a_corrupt_row_is_an_error_and_can_be_revoked() {
+    for payload in ["{\"v\":1,\"r\":{", "{\"v\":99,\"r\":{}}", "{\"v\":1,\"r\":{}}", "{}", "null"] {
+        let bench = Bench::new().await;
+        let kept = Kept::by(&bench).await;
+        assert_eq!(kept.errors(&bench.store).await, [false; 8]);
+        corrupt(&bench, payload).await;
+        assert_eq!(kept.errors(&bench.store).await, [true; 8], "{payload}");
+
+        let by_client = Selector::Client(kept.consent.client_id.clone());
+        assert_eq!(bench.store.revoke_authorizations(&by_client).await.unwrap(), 1);
+        assert_eq!(bench.store.query_authorization_code(&kept.code.code).await.unwrap(), None);
+        for tokens in [&kept.issued, &kept.own] {
+            bench.store.revoke_token(&tokens.access_token.token).await.unwrap();
+            assert_eq!(bench.store.query_token(&tokens.access_token.token).await.unwrap(), None);
+        }
     }
-    assert!(bench.store.query_authorization_code(&code.code).await.is_err());
-    assert!(bench.store.query_token(&issued.access_token.token).await.is_err());
-    assert!(bench.store.query_refresh_token(&family.handle).await.is_err());
-    assert!(bench.store.rotate_refresh_token(0, &family, &access_token(&code.authorization)).await.is_err());
-    assert!(bench.store.query_token(&own).await.is_err());
+}
+
+#[tokio::test]
+#[ignore = "needs a Redis: GRANTWELL_REDIS=redis://.."]
+async fn a_row_of_another_form_is_an_error() {
+    let bench = Bench::new().await;
+    let kept = Kept::by(&bench).await;
+    let authorization = format!("{}authorization:{{{}}}", bench.prefix, kept.code.authorization.id);
+    let mut rows = bench.keys("authorization:").await;
+    rows.retain(|key| *key != authorization);
+    rows.push(format!("{}token:{}", bench.prefix, kept.own.access_token.token));
+    for key in rows {
+        bench.connection.clone().set::<_, _, ()>(key, "broken row").await.unwrap();
+    }
+    let errors = kept.errors(&bench.store).await;
+    assert_eq!(errors, [true, true, true, true, true, false, false, false]);
 }
 
 #[tokio::test]
@@ -242,7 +322,7 @@ async fn it_works_in_the_third_version_of_the_protocol() {
     let client = redis::Client::open(address).unwrap();
     let mut bench = Bench::new().await;
     bench.connection = client.get_multiplexed_async_connection().await.unwrap();
-    bench.store = grantwell_redis::RedisStore::new(bench.connection.clone()).with_prefix(bench.prefix.as_str());
+    bench.store = RedisStore::new(bench.connection.clone()).with_prefix(bench.prefix.as_str());
     fill(&bench).await;
     let own = authorization();
     let code = code(&own);

@@ -3,13 +3,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use grantwell::model::{
-    AccessToken, Authorization, AuthorizationCode, AuthorizationId, ClientId, Issued, KeyId, RefreshHandle,
-    RefreshToken,
+    AccessToken, AuthMethod, Authorization, AuthorizationCode, AuthorizationId, Client, ClientId, ClientMetadata,
+    Consent, Issued, KeyId, RefreshHandle, RefreshToken,
+};
+use grantwell::storage::{
+    AuthorizationCodeStore as _, ClientRegistry as _, ConsentStore as _, RefreshTokenStore as _, ReplayStore as _,
+    TokenStore as _,
 };
 use grantwell::{Clock as _, Digest, Randomness as _, SystemClock, SystemRandomness, Timestamp};
 use grantwell_redis::RedisStore;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncCommands as _, Client, ScanOptions};
+use redis::{AsyncCommands as _, ScanOptions};
 
 /// The address in that variable.
 pub fn address(variable: &str) -> String {
@@ -17,7 +21,7 @@ pub fn address(variable: &str) -> String {
 }
 
 pub async fn connect(variable: &str) -> MultiplexedConnection {
-    let client = Client::open(address(variable)).unwrap();
+    let client = redis::Client::open(address(variable)).unwrap();
     client.get_multiplexed_async_connection().await.expect("the Redis of the tests answers")
 }
 
@@ -152,6 +156,28 @@ pub fn own_token(client_id: &ClientId) -> Issued {
     Issued { authorization: None, access_token, refresh_token: None }
 }
 
+pub fn consent(authorization: &Authorization) -> Consent {
+    Consent {
+        issuer: authorization.issuer.clone(),
+        subject: authorization.subject.clone(),
+        client_id: authorization.client_id.clone(),
+        redirect_uri: "https://app.example/the-redirect-uri".to_owned(),
+        scope: authorization.scope.clone(),
+        resources: Vec::new(),
+        given_at: later(0),
+    }
+}
+
+/// The client that the consent is given to.
+pub fn client(consent: &Consent) -> Client {
+    let metadata = ClientMetadata {
+        token_endpoint_auth_method: AuthMethod::NONE,
+        redirect_uris: vec![consent.redirect_uri.parse().unwrap()],
+        ..ClientMetadata::default()
+    };
+    Client::new(consent.client_id.clone(), None, metadata).unwrap()
+}
+
 /// Saves something of every kind; answers the names in it that somebody chose.
 pub async fn fill(bench: &Bench) -> [String; 3] {
     let own = authorization();
@@ -165,22 +191,8 @@ pub async fn fill(bench: &Bench) -> [String; 3] {
     bench.store.rotate_refresh_token(0, &rotated, &access_token(&own)).await.unwrap();
     bench.store.save_token(&own_token(&own.client_id)).await.unwrap();
     bench.store.claim(&digest(), later(100)).await.unwrap();
-    let redirect_uri = "https://app.example/the-redirect-uri".to_owned();
-    let consent = Consent {
-        issuer: own.issuer,
-        subject: own.subject.clone(),
-        client_id: own.client_id.clone(),
-        redirect_uri: redirect_uri.clone(),
-        scope: own.scope,
-        resources: Vec::new(),
-        given_at: later(0),
-    };
+    let consent = consent(&own);
     bench.store.save_consent(&consent).await.unwrap();
-    let metadata = ClientMetadata {
-        token_endpoint_auth_method: AuthMethod::NONE,
-        redirect_uris: vec![redirect_uri.parse().unwrap()],
-        ..ClientMetadata::default()
-    };
-    bench.store.save_client(&Client::new(own.client_id.clone(), None, metadata).unwrap()).await.unwrap();
-    [own.subject.to_string(), own.client_id.to_string(), redirect_uri]
+    bench.store.save_client(&client(&consent)).await.unwrap();
+    [own.subject.to_string(), own.client_id.to_string(), consent.redirect_uri]
 }

@@ -129,9 +129,10 @@ fn pgbench(url: &str, prefix: &str, statements: &[String], tasks: usize, time: D
 fn sqlite(file: &Path, statements: &[String], flow: Flow, time: Duration) -> f64 {
     let connection = rusqlite::Connection::open(file).unwrap();
     connection.set_prepared_statement_cache_capacity(100);
-    connection
-        .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000")
-        .unwrap();
+    connection.busy_timeout(Duration::from_secs(5)).unwrap();
+    for (pragma, value) in [("journal_mode", "WAL"), ("synchronous", "FULL")] {
+        connection.pragma_update(None, pragma, value).unwrap();
+    }
     let statements: Vec<String> = statements.iter().map(|statement| filled(statement)).collect();
     let began = Instant::now();
     let mut count = 0_u32;
