@@ -20,12 +20,12 @@ macro_rules! statements {
         impl Statements {
             #[cfg(feature = "sqlite")]
             pub(crate) fn sqlite(tables: &Tables) -> Self {
-                Self { $($name: change(tables, statements!(@sqlite $texts)),)* purge: purge(tables, "") }
+                Self { $($name: change(tables, statements!(@sqlite $texts)),)* purge: purge(tables, DOOMED) }
             }
 
             #[cfg(feature = "postgres")]
             pub(crate) fn postgres(tables: &Tables) -> Self {
-                let purge = purge(tables, "FOR UPDATE SKIP LOCKED");
+                let purge = purge(tables, DOOMED_UNLOCKED);
                 Self { $($name: change(tables, statements!(@postgres $texts)),)* purge }
             }
         }
@@ -40,14 +40,19 @@ fn change(tables: &Tables, texts: &[&str]) -> Change {
     texts.iter().map(|text| tables.statement(text)).collect()
 }
 
+/// How a purge names its records on SQLite.
+#[cfg(feature = "sqlite")]
+const DOOMED: &str = "id IN (SELECT id FROM TABLE WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)";
+
+/// How it does on PostgreSQL: as an array, which is found once. A subquery may be run again for each row, and take other
+/// rows each time, when those it took before are locked.
+#[cfg(feature = "postgres")]
+const DOOMED_UNLOCKED: &str = "id = ANY(ARRAY(SELECT id FROM TABLE WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2
+    FOR UPDATE SKIP LOCKED))";
+
 /// A statement for each table whose records expire: $1 now, $2 how many to delete at most.
-fn purge(tables: &Tables, locking: &str) -> Change {
-    let text = |table: &str| {
-        format!(
-            "DELETE FROM {table} WHERE id IN
-            (SELECT id FROM {table} WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 {locking})"
-        )
-    };
+fn purge(tables: &Tables, doomed: &str) -> Change {
+    let text = |table: &str| format!("DELETE FROM {table} WHERE {}", doomed.replace("TABLE", table));
     EXPIRING.iter().map(|table| tables.statement(&text(table))).collect()
 }
 

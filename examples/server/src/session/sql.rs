@@ -59,9 +59,9 @@ impl PostgresSessions {
     }
 }
 
-/// `$locking`: how a purge takes the rows it deletes.
+/// `$doomed`: which rows a purge deletes.
 macro_rules! session_store {
-    ($sessions:ident, $locking:literal) => {
+    ($sessions:ident, $doomed:literal) => {
         #[async_trait]
         impl SessionStore for $sessions {
             async fn load(&self, id: &Digest) -> Result<Option<Session>, StorageError> {
@@ -93,12 +93,7 @@ macro_rules! session_store {
         #[async_trait]
         impl PurgeStore for $sessions {
             async fn purge(&self, now: Timestamp, limit: usize) -> Result<usize, StorageError> {
-                let delete = concat!(
-                    "DELETE FROM server_sessions WHERE id IN ",
-                    "(SELECT id FROM server_sessions WHERE expires_at <= $1 LIMIT $2",
-                    $locking,
-                    ")"
-                );
+                let delete = concat!("DELETE FROM server_sessions WHERE ", $doomed);
                 let delete = sqlx::query(delete).bind(now.as_unix_signed()).bind(i64::try_from(limit)?);
                 Ok(delete.execute(&self.0).await?.rows_affected().try_into()?)
             }
@@ -106,9 +101,17 @@ macro_rules! session_store {
     };
 }
 
-session_store!(SqliteSessions, "");
-// Replicas purge at the same time and do not wait for each other.
-session_store!(PostgresSessions, " FOR UPDATE SKIP LOCKED");
+session_store!(
+    SqliteSessions,
+    "id IN (SELECT id FROM server_sessions WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)"
+);
+// Replicas purge at the same time and do not wait for each other. What they found locked makes PostgreSQL run a subquery
+// again, which would take other rows; an array is found once.
+session_store!(
+    PostgresSessions,
+    "id = ANY(ARRAY(SELECT id FROM server_sessions WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2
+    FOR UPDATE SKIP LOCKED))"
+);
 
 fn timestamp(seconds: i64) -> Timestamp {
     Timestamp::from_unix(seconds.try_into().unwrap_or_default())
