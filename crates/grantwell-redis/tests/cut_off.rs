@@ -38,7 +38,7 @@ impl ConnectionLike for Cut {
     }
 
     fn req_packed_commands<'a>(&'a mut self, _: &'a Pipeline, _: usize, _: usize) -> RedisFuture<'a, Vec<Value>> {
-        unimplemented!("a cluster has no pipelines across slots")
+        panic!("the store sent a pipeline, which a cluster refuses across slots")
     }
 
     fn get_db(&self) -> i64 {

@@ -1,5 +1,5 @@
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection, SqlitePool};
 use sqlx::{Acquire as _, Connection as _, SqlStr, Transaction};
@@ -60,22 +60,28 @@ impl Writer {
         outcome.unwrap_or_else(|_| Err(Arc::new(sqlx::Error::WorkerCrashed)))
     }
 
+    /// Those whose callers have not gone away.
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<Waiting>> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.retain(|own| !own.done.is_closed());
+        waiting
+    }
+
+    fn next_batch(&self) -> Vec<Waiting> {
+        let mut waiting = self.waiting();
+        let count = waiting.len().min(MOST);
+        waiting.drain(..count).collect()
+    }
+
     async fn write_all(self, _turn: OwnedMutexGuard<()>) {
-        while self.is_awaited() {
+        while !self.waiting().is_empty() {
             let began = Instant::now();
             self.write_next().await;
-            if self.is_awaited() {
+            if !self.waiting().is_empty() {
                 // Writers who do not come this way ask SQLite for the lock now and then, and would never find it free.
                 sleep(began.elapsed() / 8).await;
             }
         }
-    }
-
-    /// Whether a caller is left who has not gone away.
-    fn is_awaited(&self) -> bool {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.retain(|own| !own.done.is_closed());
-        !waiting.is_empty()
     }
 
     async fn write_next(&self) {
@@ -112,13 +118,6 @@ impl Writer {
             }
             Err(error) => (self.next_batch(), Err(error)),
         }
-    }
-
-    fn next_batch(&self) -> Vec<Waiting> {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.retain(|own| !own.done.is_closed());
-        let count = waiting.len().min(MOST);
-        waiting.drain(..count).collect()
     }
 }
 
