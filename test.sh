@@ -23,7 +23,7 @@ install() { # PROGRAM PACKAGE...
     RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" >/dev/null
 }
 
-# The two programs the walk needs run in the background; they end with this script.
+# The programs the walks need run in the background; they end with this script.
 pids=()
 stop() {
     for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
@@ -32,21 +32,24 @@ stop() {
 }
 trap stop EXIT
 
-start() { # NAME URL: runs an example as the README says, in a folder of its own, and waits until URL answers
+start() { # NAME URL EXAMPLE...: runs it as the README says, in a folder of its own, and waits until URL answers
     if curl -s -o /dev/null "$2"; then
         echo "something answers at $2 already; end it first" >&2
         exit 1
     fi
-    rm -rf "$tools/run-$1" && mkdir "$tools/run-$1"
-    (cd "$tools/run-$1" && exec cargo run --release --manifest-path "$root/Cargo.toml" --example "$1") >"$tools/$1.log" 2>&1 &
+    local name=$1 url=$2
+    shift 2
+    rm -rf "$tools/run-$name" && mkdir "$tools/run-$name"
+    (cd "$tools/run-$name" && exec cargo run --release --manifest-path "$root/Cargo.toml" --example "$@") \
+        >"$tools/$name.log" 2>&1 &
     pids+=($!)
     for _ in $(seq 100); do
-        curl -s -o /dev/null "$2" && return
+        curl -s -o /dev/null "$url" && return
         kill -0 "${pids[-1]}" 2>/dev/null || break
         sleep 0.1
     done
-    cat "$tools/$1.log" >&2
-    echo "$1 did not start" >&2
+    cat "$tools/$name.log" >&2
+    echo "$name did not start" >&2
     exit 1
 }
 
@@ -102,8 +105,8 @@ cp tests/walk/* "$tools/"
 "$tools/venv/bin/pip" install -q -r "$tools/requirements.txt"
 (cd "$tools" && npm install --silent --no-audit --no-fund --no-package-lock)
 
-start server http://localhost:9000/
-start client http://localhost:8000/
+start server http://localhost:9000/ server
+start client http://localhost:8000/ client
 step "the walk in Chromium"
 (cd "$tools" && node browser.mjs)
 step "the walk with openid-client"
@@ -112,11 +115,32 @@ step "the walk with Authlib"
 "$tools/venv/bin/python" "$tools/authlib_walk.py"
 stop
 
-# The server prints the built-in user's password once, before its log begins.
-if sed '1,/Ctrl-C stops the server/d' "$tools/server.log" | grep -E 'client_secret_1|mypassword'; then
-    echo "a secret stands in the server's log" >&2
-    exit 1
-fi
+take_tokens() { # NAME ALG CONFIG
+    start "$1" http://localhost:9000/ server -- --config "$3" --store memory
+    ALG=$2 "$tools/venv/bin/python" "$tools/resource_server.py"
+    (cd "$tools" && ALG=$2 node resource_server.mjs)
+    stop
+}
+step "resource servers in other languages take the server's tokens"
+take_tokens full RS256 "$root/examples/server/full.toml"
+step "and those of keys that rotate"
+sed 's/"RS256", "ES256"/"ES256", "RS256"/; s/^rotate_every = .*/rotate_every = 3/; s/^publish_ahead = .*/publish_ahead = 1/' \
+    examples/server/full.toml >"$tools/rotating.toml"
+ROTATES=yes take_tokens rotating ES256 "$tools/rotating.toml"
+
+step "an API takes tokens that other languages sign"
+cargo build --workspace --all-features --example resource_server --locked
+"$tools/venv/bin/python" "$tools/foreign_issuer.py" "$root/target/debug/examples/resource_server"
+(cd "$tools" && node foreign_issuer.mjs "$root/target/debug/examples/resource_server")
+
+# The server prints the built-in user's password once, before its log begins. A JWT begins with eyJ.
+secrets='client_secret_1|(web|post|machine|api)-secret|mypassword|eyJ'
+for name in server full rotating; do
+    if sed '1,/Ctrl-C stops the server/d' "$tools/$name.log" | grep -E "$secrets"; then
+        echo "a secret stands in the log of $name" >&2
+        exit 1
+    fi
+done
 
 if [ "${1:-}" = --full ]; then
     step "benchmarks, one round of each"

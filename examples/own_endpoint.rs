@@ -8,8 +8,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use grantwell::grants::ClientCredentials;
-use grantwell::model::{AuthMethod, Client, ClientMetadata, ClientSecret, Scope, Subject};
-use grantwell::resource::{BearerCheck, RequiredScope};
+use grantwell::model::{AuthMethod, Client, ClientMetadata, ClientSecret, Subject};
+use grantwell::resource::{Requirement, ResourceServer, StoredTokens};
 use grantwell::storage::AccessTokenStore;
 use grantwell::stores::MemoryStore;
 use grantwell::{Abilities, AuthorizationServer, Call, Digest, Endpoint, EndpointHandler, Metadata};
@@ -45,8 +45,8 @@ impl<S: AccessTokenStore> EndpointHandler for Bound<S> {
         if call.request().method() != Method::GET {
             return Err(grantwell::Error::method_not_allowed("GET"));
         }
-        let check = BearerCheck::new(call.context().config().issuer.clone(), self.tokens.clone());
-        Ok(match check.check(call.request(), &RequiredScope::AllOf(Scope::empty())).await {
+        let tokens = StoredTokens::new(call.context().config().issuer.clone(), self.tokens.clone());
+        Ok(match ResourceServer::unnamed(tokens).check(call.request(), &Requirement::any_token()).await {
             Ok(access) => answer(&json!({
                 "client_id": access.client_id.as_str(),
                 "sub": access.subject.as_ref().map(Subject::as_str),

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use grantwell::grants::{BoundGrant, Grant, TokenGrant};
 use grantwell::issue::{Approved, Commit, TokenRequest, TokenResponse};
 use grantwell::model::{AuthMethod, Authorization, Client, ClientMetadata, ClientSecret, Issued, Subject};
-use grantwell::resource::{BearerCheck, RequiredScope};
+use grantwell::resource::{Requirement, ResourceServer, StoredTokens};
 use grantwell::storage::TokenStore;
 use grantwell::stores::MemoryStore;
 use grantwell::{Abilities, AuthorizationServer, Config, Context, Digest, Login};
@@ -122,7 +122,8 @@ pub(crate) async fn main() -> Result<(), Box<dyn Error>> {
 
     let token = answer.get("access_token").and_then(Value::as_str).ok_or("no access token")?;
     let call = Request::get("/tickets").header("authorization", format!("Bearer {token}")).body(Bytes::new())?;
-    let access = BearerCheck::new(ISSUER, store).check(&call, &RequiredScope::AllOf("tickets".parse()?)).await?;
+    let tickets = ResourceServer::unnamed(StoredTokens::new(ISSUER, store));
+    let access = tickets.check(&call, &Requirement::all_of("tickets")).await?;
     assert_eq!(access.subject, Some("alice".into()));
     assert_eq!(answer.get("expires_in"), Some(&json!(15 * 60)));
     println!("The kiosk exchanged the code for a token that acts for alice.");

@@ -9,7 +9,7 @@ use http::Response;
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::error::Error;
-use crate::model::{Client, Kept, RedirectUri, Scope};
+use crate::model::{AccessTokenFormat, Client, Kept, RedirectUri, Scope};
 use crate::wire::{Params, ResponseMode, authorization_response};
 
 /// A value of `prompt` (OpenID Connect Core section 3.1.2.1).
@@ -80,10 +80,17 @@ pub struct AuthorizationRequest {
     pub response_type: String,
     /// What is asked for; the client's registered scope if nothing was named.
     pub scope: Scope,
+    /// The resources it is for (RFC 8707), by the names that stand in `aud`; empty: those the server protects by
+    /// default.
+    pub resources: Vec<String>,
+    /// The form of an access token that the response itself carries, where the resources say.
+    pub token_format: Option<AccessTokenFormat>,
     /// `prompt`.
     pub prompts: BTreeSet<Prompt>,
     /// Seconds since the login at which it is too old (OpenID Connect Core section 3.1.2.1).
     pub max_age: Option<u64>,
+    /// `acr_values`, the best first, as far as the host supports them: one of them must be met.
+    pub acr_values: Vec<String>,
     /// What extensions keep, by their names.
     pub extensions: Kept,
     /// The parameters the server knows, to be parsed again when the user comes back.

@@ -8,15 +8,21 @@ use crate::clock::{Clock, Randomness};
 use crate::config::{Config, Lifetimes, is_path};
 use crate::context::Context;
 use crate::endpoints::authorization::AuthorizationEndpoint;
+#[cfg(feature = "jose")]
+use crate::endpoints::JwksEndpoint;
 use crate::endpoints::{Endpoint, EndpointHandler, TokenEndpoint};
 use crate::events::EventSink;
-use crate::extensions::Pkce;
+use crate::extensions::{Pkce, ResourceIndicators};
 use crate::grants::{Grant, ResponseType, TokenGrant};
 use crate::hooks::{RateLimiter, SubjectPolicy};
-use crate::issue::{Extension, TokenFormat, TokenIssuer};
+#[cfg(feature = "jose")]
+use crate::issue::JwtAccessTokens;
+use crate::issue::{Extension, Formats, TokenFormat, TokenIssuer};
 use crate::metadata::Metadata;
 use crate::model::Scope;
 use crate::secret_keys::{KeyRing, SecretKey};
+#[cfg(feature = "jose")]
+use crate::signing::{BoundKeys, KeySource, Surroundings};
 use crate::server::{AuthorizationServer, Inner};
 use crate::storage::{ClientStore, ConsentStore, RevocationStore};
 use crate::wire::{ErrorPage, ResponseMode};
@@ -31,7 +37,9 @@ pub struct Builder<S> {
     endpoints: Vec<Box<dyn EndpointHandler>>,
     extensions: Vec<Box<dyn Extension>>,
     client_authentications: Vec<Box<dyn ClientAuthentication>>,
-    token_format: Option<Box<dyn TokenFormat>>,
+    formats: Formats,
+    #[cfg(feature = "jose")]
+    signing_keys: Option<BoundKeys>,
 }
 
 impl AuthorizationServer {
@@ -68,6 +76,9 @@ pub enum BuildError {
     /// A part that nothing can reach.
     #[error("the grant `{0}` is registered, but no registered grant issues what it takes")]
     Unreachable(&'static str),
+    /// Signed tokens need signing keys.
+    #[error("JWT access tokens need signing keys: call `signing_keys`")]
+    NoSigningKeys,
     /// Nothing is registered.
     #[error("no grant and no endpoint is registered: the server would answer nothing")]
     Nothing,
@@ -81,9 +92,11 @@ impl<S> Builder<S> {
             token_grants: Vec::new(),
             response_types: Vec::new(),
             endpoints: Vec::new(),
-            extensions: vec![Box::new(Pkce::default())],
+            extensions: vec![Box::new(Pkce::default()), Box::new(ResourceIndicators::default())],
             client_authentications: Vec::new(),
-            token_format: None,
+            formats: Formats::default(),
+            #[cfg(feature = "jose")]
+            signing_keys: None,
         }
     }
 
@@ -119,7 +132,24 @@ impl<S> Builder<S> {
 
     /// Mints access tokens in another format than [`Opaque`](crate::issue::Opaque).
     pub fn token_format(mut self, format: impl TokenFormat) -> Self {
-        self.token_format = Some(Box::new(format));
+        self.formats.default = Some(Box::new(format));
+        self
+    }
+
+    /// Signs tokens by these keys, and publishes them at `/jwks`.
+    #[cfg(feature = "jose")]
+    pub fn signing_keys<K: KeySource<S>>(mut self, keys: K) -> Self {
+        self.signing_keys = Some(keys.bind(&self.store));
+        self
+    }
+
+    /// Makes JWT access tokens (RFC 9068) for the clients and resources that ask for them.
+    #[cfg(feature = "jose")]
+    pub fn jwt_access_tokens(mut self, format: JwtAccessTokens) -> Self {
+        if format.is_default {
+            self.formats.default = Some(Box::new(format.clone()));
+        }
+        self.formats.jwt = Some(Box::new(format));
         self
     }
 
@@ -178,6 +208,14 @@ impl<S> Builder<S> {
         self
     }
 
+    /// The values of [`Login::acr`](crate::Login::acr) that the host's login can bring about. A request for one of them
+    /// (`acr_values`; RFC 9470 section 4) is then sent to the login page until it is met. Published as
+    /// `acr_values_supported`.
+    pub fn acr_values_supported(mut self, values: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.context.config.acr_values_supported = values.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// Tells `sink` what happens.
     pub fn events(mut self, sink: impl EventSink) -> Self {
         self.context.events = Some(Arc::new(sink));
@@ -218,10 +256,12 @@ impl<S> Builder<S> {
     ///
     /// # Errors
     /// What contradicts what.
-    pub fn build(self) -> Result<AuthorizationServer, BuildError> {
+    pub fn build(#[cfg_attr(not(feature = "jose"), expect(unused_mut))] mut self) -> Result<AuthorizationServer, BuildError> {
         self.check()?;
+        #[cfg(feature = "jose")]
+        self.start_signing()?;
         let extensions: Arc<[Box<dyn Extension>]> = self.extensions.into();
-        let issuer = Arc::new(TokenIssuer::new(self.token_format, extensions.clone()));
+        let issuer = Arc::new(TokenIssuer::new(self.formats, extensions.clone()));
         let authenticator = Authenticator::new(self.client_authentications);
         unique("client authentication methods", authenticator.methods().iter().map(|own| own.as_str().to_owned()))?;
         let mut endpoints = self.endpoints;
@@ -233,6 +273,25 @@ impl<S> Builder<S> {
         let metadata = metadata(&self.context.config, &authenticator, &authorization, &endpoints)?;
         let context = self.context;
         Ok(AuthorizationServer(Arc::new(Inner { context, authenticator, authorization, endpoints, metadata })))
+    }
+
+    #[cfg(feature = "jose")]
+    fn start_signing(&mut self) -> Result<(), BuildError> {
+        let Some(keys) = self.signing_keys.take() else {
+            return if self.formats.jwt.is_some() { Err(BuildError::NoSigningKeys) } else { Ok(()) };
+        };
+        if let Some(contradiction) = keys.contradiction(&self.context.keys) {
+            return Err(BuildError::Configuration(contradiction));
+        }
+        let keys = keys.start(Surroundings {
+            issuer: self.context.config.issuer.clone(),
+            keys: self.context.keys.clone(),
+            clock: self.context.clock.clone(),
+            randomness: self.context.randomness.clone(),
+        });
+        self.endpoints.push(Box::new(JwksEndpoint(keys.clone())));
+        self.context.signing_keys = Some(keys);
+        Ok(())
     }
 
     fn check(&self) -> Result<(), BuildError> {

@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 pub struct Timestamp(u64);
 
 impl Timestamp {
+    /// The far end of time.
+    pub(crate) const END: Self = Self(u64::MAX);
+
     /// The moment `seconds` after the Unix epoch.
     pub const fn from_unix(seconds: u64) -> Self {
         Self(seconds)

@@ -38,6 +38,8 @@ pub struct Config {
     pub refresh_policy: Option<RefreshPolicy>,
     /// `scopes_supported` of the metadata; empty: not published.
     pub scopes_supported: Scope,
+    /// The authentication context classes that the host's login can bring about.
+    pub acr_values_supported: Vec<String>,
 }
 
 impl Config {
@@ -49,6 +51,7 @@ impl Config {
             lifetimes: Lifetimes::default(),
             refresh_policy: None,
             scopes_supported: Scope::empty(),
+            acr_values_supported: Vec::new(),
         }
     }
 
@@ -107,14 +110,18 @@ pub(crate) fn is_path(text: &str) -> bool {
 
 fn is_endpoint_url(text: &str) -> bool {
     let Ok(url) = Url::parse(text) else { return false };
+    // Whoever compares issuers as text must see what a URL parser sees.
+    let is_normal = url.as_str().trim_end_matches('/') == text.trim_end_matches('/');
+    is_https_or_loopback(&url) && is_normal && !text.contains(['?', '#', '@', '%'])
+}
+
+/// Whether what travels to the URL is safe from others: https, or http to this machine.
+pub(crate) fn is_https_or_loopback(url: &Url) -> bool {
     let is_loopback = match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),
         None => false,
     };
-    let scheme_is_right = url.scheme() == "https" || (url.scheme() == "http" && is_loopback);
-    // Whoever compares issuers as text must see what a URL parser sees.
-    let is_normal = url.as_str().trim_end_matches('/') == text.trim_end_matches('/');
-    scheme_is_right && is_normal && !text.contains(['?', '#', '@', '%'])
+    url.scheme() == "https" || (url.scheme() == "http" && is_loopback)
 }

@@ -11,6 +11,8 @@ use crate::hooks::{RateLimiter, SubjectPolicy, Verdict};
 use crate::interaction::Login;
 use crate::model::{Authorization, AuthorizationId, Client, ClientId, Issuer, RefreshPolicy, Rotation, Scope};
 use crate::secret_keys::KeyRing;
+#[cfg(feature = "jose")]
+use crate::signing::SigningKeys;
 use crate::storage::{ClientStore, ConsentStore, RefreshTokenStore, RevocationStore};
 use crate::wire::{ErrorPage, PlainErrorPage};
 
@@ -32,6 +34,8 @@ pub struct Context {
     pub(crate) clients: Arc<dyn ClientStore>,
     pub(crate) abilities: Abilities,
     pub(crate) keys: KeyRing,
+    #[cfg(feature = "jose")]
+    pub(crate) signing_keys: Option<SigningKeys>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) randomness: Arc<dyn Randomness>,
     pub(crate) events: Option<Arc<dyn EventSink>>,
@@ -47,6 +51,8 @@ impl Context {
             clients,
             abilities: Abilities::default(),
             keys: KeyRing::new(&[]),
+            #[cfg(feature = "jose")]
+            signing_keys: None,
             clock: Arc::new(SystemClock),
             randomness: Arc::new(SystemRandomness),
             events: None,
@@ -64,6 +70,12 @@ impl Context {
     /// What the store can do, as far as a registered part needed it.
     pub const fn abilities(&self) -> &Abilities {
         &self.abilities
+    }
+
+    /// The keys that sign tokens, if the server has such.
+    #[cfg(feature = "jose")]
+    pub const fn signing_keys(&self) -> Option<&SigningKeys> {
+        self.signing_keys.as_ref()
     }
 
     /// The time, by the server's clock.

@@ -28,6 +28,8 @@ pub enum ErrorCode {
     UnsupportedResponseType,
     /// RFC 6749 sections 4.1.2.1 and 5.2.
     InvalidScope,
+    /// RFC 8707 section 2.
+    InvalidTarget,
     /// RFC 6749 section 4.1.2.1.
     AccessDenied,
     /// RFC 6749 section 4.1.2.1.
@@ -40,10 +42,14 @@ pub enum ErrorCode {
     ConsentRequired,
     /// OpenID Connect Core section 3.1.2.6.
     InteractionRequired,
+    /// OpenID Connect Core Error Code unmet_authentication_requirements; RFC 9470 section 5.
+    UnmetAuthenticationRequirements,
     /// RFC 6750 section 3.1.
     InvalidToken,
     /// RFC 6750 section 3.1.
     InsufficientScope,
+    /// RFC 9470 section 3.
+    InsufficientUserAuthentication,
     /// A host's own code, and the status it is answered with outside redirects.
     Other(&'static str, StatusCode),
 }
@@ -59,14 +65,17 @@ impl ErrorCode {
             Self::UnsupportedGrantType => ("unsupported_grant_type", StatusCode::BAD_REQUEST),
             Self::UnsupportedResponseType => ("unsupported_response_type", StatusCode::BAD_REQUEST),
             Self::InvalidScope => ("invalid_scope", StatusCode::BAD_REQUEST),
+            Self::InvalidTarget => ("invalid_target", StatusCode::BAD_REQUEST),
             Self::AccessDenied => ("access_denied", StatusCode::FORBIDDEN),
             Self::ServerError => ("server_error", StatusCode::INTERNAL_SERVER_ERROR),
             Self::TemporarilyUnavailable => ("temporarily_unavailable", StatusCode::SERVICE_UNAVAILABLE),
             Self::LoginRequired => ("login_required", StatusCode::BAD_REQUEST),
             Self::ConsentRequired => ("consent_required", StatusCode::BAD_REQUEST),
             Self::InteractionRequired => ("interaction_required", StatusCode::BAD_REQUEST),
+            Self::UnmetAuthenticationRequirements => ("unmet_authentication_requirements", StatusCode::BAD_REQUEST),
             Self::InvalidToken => ("invalid_token", StatusCode::UNAUTHORIZED),
             Self::InsufficientScope => ("insufficient_scope", StatusCode::FORBIDDEN),
+            Self::InsufficientUserAuthentication => ("insufficient_user_authentication", StatusCode::UNAUTHORIZED),
             Self::Other(code, status) => (code, status),
         }
     }

@@ -76,6 +76,7 @@ pub struct PendingLogin {
     pub(crate) request_url: String,
     pub(crate) resume_url: String,
     pub(crate) prompts: Vec<Prompt>,
+    pub(crate) acr_values: Vec<String>,
     pub(crate) login_hint: Option<String>,
 }
 
@@ -107,6 +108,12 @@ impl PendingLogin {
         self.prompts.contains(&Prompt::SelectAccount)
     }
 
+    /// The authentication context classes one of which the login must be of, the best first, as far as the host
+    /// supports them (RFC 9470 section 4); empty: any will do.
+    pub fn acr_values(&self) -> &[String] {
+        &self.acr_values
+    }
+
     /// Whom the client expects (OpenID Connect Core section 3.1.2.1, `login_hint`); not to be trusted.
     pub fn login_hint(&self) -> Option<&str> {
         self.login_hint.as_deref()
@@ -129,6 +136,11 @@ impl PendingConsent {
     /// What is asked for.
     pub fn scopes(&self) -> &Scope {
         &self.request.scope
+    }
+
+    /// The resources it is asked for (RFC 8707), each an absolute URI; empty: those the server protects by default.
+    pub fn resources(&self) -> &[String] {
+        &self.request.resources
     }
 
     /// The host that will get the answer (of a private-use URI, its scheme).

@@ -24,8 +24,13 @@ pub mod stores;
 pub mod events;
 mod metadata;
 mod config;
+#[cfg(feature = "jose")]
+pub mod signing;
+pub mod outbound;
 pub mod storage;
 mod secret_keys;
+#[cfg(feature = "jose")]
+pub mod jose;
 pub mod model;
 mod wire;
 mod secret;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::config::Config;
 use crate::wire::ResponseMode;
@@ -51,5 +51,8 @@ impl Metadata {
         self.authorization_endpoint = Some(config.url(&config.authorization_path));
         self.response_modes_supported = ResponseMode::ALL.map(|mode| mode.as_str().to_owned()).into();
         self.authorization_response_iss_parameter_supported = Some(true);
+        if !config.acr_values_supported.is_empty() {
+            self.other.insert("acr_values_supported".to_owned(), json!(config.acr_values_supported));
+        }
     }
 }

@@ -90,6 +90,13 @@ impl KeyRing {
         key.seal.decrypt(&XNonce::from(*nonce), Payload { msg: message, aad: purpose.as_bytes() }).ok()
     }
 
+    /// The key that [`Self::seal`] used, by what the text says.
+    #[cfg(feature = "jose")]
+    pub(crate) fn sealed_by(sealed: &str) -> Option<KeyId> {
+        let bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
+        bytes.first_chunk::<8>().map(|id| KeyId::from_bytes(*id))
+    }
+
     /// The MAC of a refresh token under the key of that id; `None` when the ring no longer has it.
     pub(crate) fn refresh_token_mac(&self, id: KeyId, message: &[u8]) -> Option<[u8; 32]> {
         Some(mac(&self.key(id)?.refresh_token, message))

@@ -14,8 +14,10 @@ use crate::endpoints::{Call, EndpointHandler};
 use crate::error::{Error, ErrorCode};
 use crate::events::Event;
 use crate::interaction::{Authorize, Decision, Login};
+#[cfg(feature = "jose")]
+use crate::signing::SigningKeys;
 use crate::storage::Selector;
-use crate::wire::{error_json, json, json_bytes};
+use crate::wire::{error_json, json_bytes, not_found};
 
 /// An authorization server: `http::Request` in, `http::Response` out.
 #[derive(Clone)]
@@ -75,6 +77,12 @@ impl AuthorizationServer {
     /// of the server's base URL, so it can be mounted at any prefix.
     pub fn endpoints(&self) -> Endpoints {
         Endpoints(self.clone())
+    }
+
+    /// The keys that sign the server's tokens, if it has such; also for whoever checks the tokens in the same process.
+    #[cfg(feature = "jose")]
+    pub fn signing_keys(&self) -> Option<&SigningKeys> {
+        self.0.context.signing_keys()
     }
 
     /// The server's issuer identifier.
@@ -137,8 +145,4 @@ impl Endpoints {
             error_json(&error)
         })
     }
-}
-
-fn not_found() -> Response<Bytes> {
-    json(StatusCode::NOT_FOUND, &serde_json::json!({ "error": "not_found" }))
 }

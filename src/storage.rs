@@ -19,7 +19,7 @@ use crate::clock::Timestamp;
 use crate::error::StorageError;
 use crate::model::{
     AccessToken, ActiveAccessToken, ActiveRefreshToken, Authorization, AuthorizationCode, AuthorizationId, Client,
-    ClientId, Consent, Issued, RefreshHandle, RefreshToken, SessionDigest, Subject,
+    ClientId, Consent, Issued, Issuer, RefreshHandle, RefreshToken, SessionDigest, SigningKey, Subject,
 };
 use crate::secret::Digest;
 
@@ -116,7 +116,8 @@ pub trait AuthorizationCodeStore: TokenStore {
     }
 }
 
-/// Looks up access tokens; introspection, revocation and the bearer check need it.
+/// Looks up access tokens; introspection, revocation and
+/// [`StoredTokens`](crate::resource::StoredTokens) need it.
 #[async_trait]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot look up access tokens",
@@ -238,6 +239,29 @@ pub trait ReplayStore: Send + Sync + 'static {
     /// Claims `id`: `true` for the first caller, `false` for every later one until the claim is purged, which is not
     /// before `expires_at`.
     async fn claim(&self, id: &Digest, expires_at: Timestamp) -> Result<bool, StorageError>;
+}
+
+/// The keys that sign tokens; `RotatingKeys` needs it.
+///
+/// A private key arrives encrypted, or as the name by which the host's vault knows it. A key that ends is deleted by the
+/// server itself, not purged.
+#[async_trait]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot hold signing keys",
+    label = "keys that rotate need a store that all replicas share",
+    note = "implement `grantwell::storage::KeyStore` (the hooks `query_signing_keys`, `save_signing_key`, \
+            `delete_signing_key`) for `{Self}`"
+)]
+pub trait KeyStore: Send + Sync + 'static {
+    /// All signing keys of the issuer, in any order.
+    async fn query_signing_keys(&self, issuer: &Issuer) -> Result<Vec<SigningKey>, StorageError>;
+
+    /// Inserts the key. `false`, and nothing changes, when there is one of that issuer, algorithm and generation: of
+    /// the replicas that make a successor at the same time, one wins.
+    async fn save_signing_key(&self, key: &SigningKey) -> Result<bool, StorageError>;
+
+    /// Deletes the key of that issuer, algorithm and generation, if it is there.
+    async fn delete_signing_key(&self, key: &SigningKey) -> Result<(), StorageError>;
 }
 
 /// Forgets what has expired; the host calls it from time to time.

@@ -12,6 +12,7 @@ use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use tower_service::Service;
 
 use crate::error::{Error, ErrorCode};
+use crate::resource;
 use crate::server::{Endpoints, WellKnown};
 use crate::wire::{MAX_BODY, error_json};
 
@@ -41,7 +42,7 @@ where
 }
 
 macro_rules! service {
-    ($name:ident) => {
+    ($name:ty) => {
         impl<B> Service<Request<B>> for $name
         where
             B: Body + Send + 'static,
@@ -60,7 +61,7 @@ macro_rules! service {
                 let service = self.clone();
                 Box::pin(async move {
                     let response = match buffer(request).await {
-                        Ok(request) => $name::call(&service, request).await,
+                        Ok(request) => <$name>::call(&service, request).await,
                         Err(refused) => refused,
                     };
                     Ok(response.map(Full::new))
@@ -72,3 +73,4 @@ macro_rules! service {
 
 service!(WellKnown);
 service!(Endpoints);
+service!(resource::WellKnown);

@@ -9,6 +9,8 @@ mod own_endpoint;
 mod own_extension;
 #[path = "../examples/own_grant.rs"]
 mod own_grant;
+#[path = "../examples/own_resource_policy.rs"]
+mod own_resource_policy;
 #[path = "../examples/own_token_format.rs"]
 mod own_token_format;
 
@@ -32,6 +34,11 @@ fn a_token_format_of_ones_own() -> Outcome {
 #[test]
 fn an_extension_of_ones_own() -> Outcome {
     own_extension::main()
+}
+
+#[test]
+fn a_resource_policy_of_ones_own() -> Outcome {
+    own_resource_policy::main()
 }
 
 #[test]

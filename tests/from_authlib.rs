@@ -20,7 +20,7 @@ use grantwell::hooks::{SubjectPolicy, Verdict};
 use grantwell::model::{
     self, ActiveAccessToken, Authorization, Client, ClientId, ClientMetadata, ClientSecret, Issued,
 };
-use grantwell::resource::{BearerCheck, RequiredScope};
+use grantwell::resource::{Requirement, ResourceServer, StoredTokens};
 use grantwell::storage::{AccessTokenStore, AuthorizationCodeStore, ClientStore, CodeState, TokenStore};
 use grantwell::{
     AuthorizationServer, Authorize, BuildError, Decision, Digest, Login, PendingConsent, SecretKey, StorageError,
@@ -115,19 +115,19 @@ impl AccessTokenStore for Tables {
     }
 }
 
-fn require_oauth(tables: &Arc<Tables>) -> BearerCheck {
-    BearerCheck::new("https://as.example", tables.clone())
+fn require_oauth(tables: &Arc<Tables>) -> ResourceServer {
+    ResourceServer::unnamed(StoredTokens::new("https://as.example", tables.clone()))
 }
 // guide end
 
 // guide: routes
-fn routes(server: AuthorizationServer, check: BearerCheck) -> Router {
+fn routes(server: AuthorizationServer, api: ResourceServer) -> Router {
     Router::new()
         .route("/authorize", get(authorize).post(authorize))
         .route("/consent", post(consent))
         .route_service("/token", server.endpoints())
         .with_state(server)
-        .merge(Router::new().route("/me", get(me)).with_state(check))
+        .merge(Router::new().route("/me", get(me)).with_state(api))
 }
 
 async fn authorize(State(server): State<AuthorizationServer>, request: Request) -> Response {
@@ -154,9 +154,8 @@ async fn consent(State(server): State<AuthorizationServer>, headers: HeaderMap, 
     server.decide(&form.ticket, current_login(&headers).as_ref(), decision).await.map(Body::from)
 }
 
-async fn me(State(check): State<BearerCheck>, request: Request) -> Response {
-    let profile = RequiredScope::AllOf("profile".parse().unwrap_or_default());
-    match check.check_head(&request.into_parts().0, &profile).await {
+async fn me(State(api): State<ResourceServer>, request: Request) -> Response {
+    match api.check_head(&request.into_parts().0, &Requirement::all_of("profile")).await {
         Ok(access) => axum::Json(json!({ "sub": access.subject })).into_response(),
         Err(refused) => refused.response().map(Body::from),
     }

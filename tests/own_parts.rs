@@ -14,12 +14,12 @@ use grantwell::grants::{AuthorizationCode, ClientCredentials, RefreshToken};
 use grantwell::hooks::{Attempt, RateLimiter};
 use grantwell::issue::{Approved, Claims, Extension, TokenFormat, TokenRequest, TokenResponse};
 use grantwell::model::{AuthMethod, Client, ClientId, ClientMetadata, ClientPolicy, Issued, RefreshPolicy, Rotation};
-use grantwell::resource::{BearerCheck, RequiredScope};
-use grantwell::storage::ClientStore;
+use grantwell::resource::{Requirement, ResourceServer, StoredTokens};
+use grantwell::storage::{AccessTokenStore as _, ClientStore, TokenStore as _};
 use grantwell::stores::MemoryStore;
 use grantwell::{
-    AuthorizationServer, BuildError, Context, Decision, Error, Metadata, Params, Secret, SecretKey, StorageError,
-    danger,
+    AuthorizationRequest, AuthorizationServer, BuildError, Context, Decision, Digest, Error, Metadata, Secret,
+    SecretKey, StorageError, danger,
 };
 use serde_json::{Value, json};
 
@@ -83,9 +83,9 @@ impl Extension for Colour {
         &["colour"]
     }
 
-    async fn authorize(&self, _: &Context, params: &Params, _: &Client) -> Result<Option<Value>, Error> {
-        assert_eq!(params.get("unlisted"), None, "only what is there too after the consent page");
-        Ok(params.get("colour").map(Value::from))
+    async fn authorize(&self, _: &Context, request: &mut AuthorizationRequest) -> Result<Option<Value>, Error> {
+        assert_eq!(request.params.get("unlisted"), None, "only what is there too after the consent page");
+        Ok(request.params.get("colour").map(Value::from))
     }
 
     async fn check(&self, _: &Context, _: &TokenRequest<'_>, approved: &mut Approved) -> Result<(), Error> {
@@ -165,13 +165,13 @@ async fn a_server_of_codes_alone_can_be_given_what_it_needs_to_revoke() {
     let fixture = Fixture { server, store: store.clone(), clock: clock.clone() };
     let code = fixture.code("sec").await;
     let token = fixture.redeem("sec", &code).await;
-    let check = BearerCheck::new(ISSUER, store).clock(clock);
+    let api = ResourceServer::unnamed(StoredTokens::new(ISSUER, store)).clock(clock);
     let mut request = get("/api");
     request.headers_mut().insert("authorization", format!("Bearer {}", token.text("access_token")).parse().unwrap());
-    let any = RequiredScope::AllOf("profile".parse().unwrap());
-    assert!(check.check(&request, &any).await.is_ok());
+    let profile = Requirement::all_of("profile");
+    assert!(api.check(&request, &profile).await.is_ok());
     fixture.redeem("sec", &code).await.is_refused(400, "invalid_grant");
-    assert!(check.check(&request, &any).await.is_err());
+    assert!(api.check(&request, &profile).await.is_err());
 }
 
 /// Finds clients whatever the case of their identifier, as some databases do.
@@ -221,21 +221,26 @@ async fn only_what_can_be_guessed_is_limited() {
 async fn a_token_with_an_audience_is_good_there_alone() {
     let fixture = Fixture::new();
     let token = fixture.token("cc", &[("grant_type", "client_credentials")]).await;
-    let check = BearerCheck::new(ISSUER, fixture.store.clone()).clock(fixture.clock.clone());
-    let mut request = get("/api");
-    request.headers_mut().insert("authorization", format!("Bearer {}", token.text("access_token")).parse().unwrap());
-    let any = RequiredScope::AllOf("profile".parse().unwrap());
-    let access = check.check(&request, &any).await.unwrap();
-
-    use grantwell::storage::TokenStore as _;
-    let mut bound = access.token.token.clone();
-    bound.token = grantwell::Digest::of("bound");
-    bound.audience = vec!["https://api.example".to_owned()];
+    let digest = Digest::of(token.text("access_token"));
+    let mut bound = fixture.store.query_token(&digest).await.unwrap().unwrap().token;
+    bound.token = Digest::of("bound");
+    bound.audience = vec!["https://api.example".to_owned(), "https://api.example/v2".to_owned()];
     fixture.store.save_token(&Issued { authorization: None, access_token: bound, refresh_token: None }).await.unwrap();
+
+    let tokens = || StoredTokens::new(ISSUER, fixture.store.clone());
+    let named = |name: &str| ResourceServer::new(name.parse().unwrap(), tokens()).clock(fixture.clock.clone());
+    let mut request = get("/api");
     request.headers_mut().insert("authorization", "Bearer bound".parse().unwrap());
-    assert!(check.check(&request, &any).await.is_err());
-    assert!(check.clone().audience("https://other.example").check(&request, &any).await.is_err());
-    assert!(check.audience("https://api.example").check(&request, &any).await.is_ok());
+    for (api, is_meant) in [
+        (ResourceServer::unnamed(tokens()).clock(fixture.clock.clone()), false),
+        (named("https://other.example"), false),
+        (named("https://api.example/v1"), false),
+        (named("https://api.example/"), false),
+        (named("https://api.example"), true),
+        (named("https://api.example/v2"), true),
+    ] {
+        assert_eq!(api.check(&request, &Requirement::all_of("profile")).await.is_ok(), is_meant, "{api:?}");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use grantwell::model::{
     AccessToken, AuthMethod, Authorization, AuthorizationCode, AuthorizationId, Client, ClientMetadata, ClientPolicy,
-    ClientSecret, Consent, KeyId, Record, RefreshHandle, RefreshToken, SecretVerifier, SessionDigest,
+    ClientSecret, Consent, KeyId, Record, RefreshHandle, RefreshToken, SecretVerifier, SessionDigest, SigningKey,
 };
 use grantwell::{Digest, Secret, StorageError, Timestamp};
 use serde_json::json;
@@ -89,6 +89,18 @@ fn consent(subject: &str, client_id: &str, redirect_uri: &str) -> Consent {
     }
 }
 
+fn signing_key(issuer: &str, algorithm: &str, generation: u64) -> SigningKey {
+    SigningKey {
+        issuer: issuer.into(),
+        algorithm: algorithm.to_owned(),
+        generation,
+        jwk: json!({ "kty": "OKP" }),
+        private_key: "sealed".to_owned(),
+        created_at: at(0),
+        signs_from: at(60),
+    }
+}
+
 fn metadata(method: AuthMethod) -> ClientMetadata {
     ClientMetadata {
         redirect_uris: vec!["https://app.example/cb".parse().unwrap()],
@@ -154,6 +166,8 @@ fn every_record_reads_what_it_wrote_and_nothing_else() {
     }
     let consent = consent("alice", "app", "https://app.example/cb");
     reads_what_it_wrote(&consent, (&consent.index().id, None, "app", alice, None, None));
+    let key = signing_key(ISSUER, "ES256", 1);
+    reads_what_it_wrote(&key, (&key.index().id, None, "", None, None, None));
 }
 
 #[test]
@@ -194,6 +208,16 @@ fn the_key_of_a_consent_is_all_of_its_parts() {
     .map(|consent| consent.index().id);
     let distinct: HashSet<_> = ids.iter().collect();
     assert_eq!(distinct.len(), ids.len());
+}
+
+#[test]
+fn the_key_of_a_signing_key_is_its_issuer_algorithm_and_generation() {
+    let keys = [("a", "b", 1), ("a", "b", 11), ("a", "b1", 1), ("ab", "", 1), ("a\",\"b", "", 1), ("A", "b", 1)];
+    let ids = keys.map(|(issuer, algorithm, generation)| signing_key(issuer, algorithm, generation).index().id);
+    let distinct: HashSet<_> = ids.iter().collect();
+    assert_eq!(distinct.len(), ids.len());
+    let same = SigningKey { jwk: json!({}), private_key: String::new(), signs_from: at(1), ..signing_key("a", "b", 1) };
+    assert_eq!(same.index().id, ids[0]);
 }
 
 #[test]

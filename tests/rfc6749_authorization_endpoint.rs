@@ -252,14 +252,6 @@ async fn repeated_parameters_are_refused() {
 }
 
 #[tokio::test]
-async fn a_resource_may_be_repeated() {
-    let fixture = Fixture::new();
-    let mut request = code_request("sec");
-    request.extend([("resource", "https://a.example"), ("resource", "https://b.example")]);
-    fixture.consent(&request, &fixture.login("alice")).await;
-}
-
-#[tokio::test]
 async fn unknown_parameters_are_ignored_and_empty_ones_omitted() {
     let fixture = Fixture::new();
     let mut request = changed(&code_request("sec"), "state", Some(""));

@@ -9,20 +9,20 @@ use bytes::Bytes;
 use common::intercept::{Fault, Intercepted, When};
 use common::*;
 use grantwell::model::Subject;
-use grantwell::resource::{Access, BearerCheck, Refused, RequiredScope};
+use grantwell::resource::{Access, Refused, Requirement, ResourceServer, StoredTokens};
 use http::header::AUTHORIZATION;
 use http::{Request, Response};
 
-fn all_of(scope: &str) -> RequiredScope {
-    RequiredScope::AllOf(scope.parse().unwrap())
+const fn all_of(scope: &'static str) -> Requirement {
+    Requirement::all_of(scope)
 }
 
-fn any_of(scope: &str) -> RequiredScope {
-    RequiredScope::AnyOf(scope.parse().unwrap())
+const fn any_of(scope: &'static str) -> Requirement {
+    Requirement::any_of(scope)
 }
 
-fn check(fixture: &Fixture) -> BearerCheck {
-    BearerCheck::new(ISSUER, fixture.store.clone()).clock(fixture.clock.clone())
+fn api(fixture: &Fixture) -> ResourceServer {
+    ResourceServer::unnamed(StoredTokens::new(ISSUER, fixture.store.clone())).clock(fixture.clock.clone())
 }
 
 fn with_header(value: impl AsRef<[u8]>) -> Request<Bytes> {
@@ -64,11 +64,11 @@ async fn the_handler_learns_who_may_do_what() {
     let token = token_for(&fixture, "profile email").await;
     for scheme in ["Bearer", "bearer", "BEARER"] {
         let request = with_header(format!("{scheme} {token}"));
-        let access = check(&fixture).check(&request, &all_of("email")).await.unwrap();
+        let access = api(&fixture).check(&request, &all_of("email")).await.unwrap();
         assert_eq!((access.subject, access.client_id), (Some(Subject::from("alice")), "sec".into()));
         assert_eq!(access.scope, "profile email".parse().unwrap());
         let (head, _) = request.into_parts();
-        assert!(check(&fixture).check_head(&head, &all_of("email")).await.is_ok());
+        assert!(api(&fixture).check_head(&head, &all_of("email")).await.is_ok());
     }
 }
 
@@ -76,7 +76,7 @@ async fn the_handler_learns_who_may_do_what() {
 async fn a_client_that_acts_for_itself_is_no_subject() {
     let fixture = Fixture::new();
     let own = fixture.token("cc", &[("grant_type", "client_credentials")]).await;
-    let access = check(&fixture).check(&bearing(own.text("access_token")), &all_of("")).await.unwrap();
+    let access = api(&fixture).check(&bearing(own.text("access_token")), &all_of("")).await.unwrap();
     assert_eq!((access.subject, access.client_id), (None, "cc".into()));
 }
 
@@ -88,7 +88,7 @@ async fn a_request_without_a_token_is_challenged_without_an_error() {
     let unread = get(&format!("/api/me?access_token={token}"));
     let unread_body = post("/api/me", &[("access_token", &token)]);
     for request in [get("/api/me"), basic, with_header("Bearers x"), unread, unread_body] {
-        let response = refusal(check(&fixture).check(&request, &all_of("profile")).await);
+        let response = refusal(api(&fixture).check(&request, &all_of("profile")).await);
         is_challenge(&response, 401, "Bearer");
         assert!(response.body().is_empty());
     }
@@ -104,7 +104,7 @@ async fn a_token_that_is_not_active_is_invalid() {
     let digest = grantwell::Digest::of(tokens.text("access_token")).to_string();
     let dead = [revoked.text("access_token"), tokens.text("refresh_token"), &code, &digest, "garbage"];
     for token in dead {
-        let response = refusal(check(&fixture).check(&bearing(token), &all_of("")).await);
+        let response = refusal(api(&fixture).check(&bearing(token), &all_of("")).await);
         is_challenge(&response, 401, INACTIVE);
     }
 }
@@ -114,9 +114,9 @@ async fn a_token_expires_to_the_second() {
     let fixture = Fixture::new();
     let token = token_for(&fixture, "profile").await;
     fixture.clock.advance(3599);
-    assert!(check(&fixture).check(&bearing(&token), &all_of("profile")).await.is_ok());
+    assert!(api(&fixture).check(&bearing(&token), &all_of("profile")).await.is_ok());
     fixture.clock.advance(1);
-    is_challenge(&refusal(check(&fixture).check(&bearing(&token), &all_of("profile")).await), 401, INACTIVE);
+    is_challenge(&refusal(api(&fixture).check(&bearing(&token), &all_of("profile")).await), 401, INACTIVE);
 }
 
 #[tokio::test]
@@ -125,7 +125,7 @@ async fn the_token_of_another_issuer_is_invalid() {
     let other = fixture.over_the_same_store(|store, clock| builder("https://other.example", store, clock));
     let own = other.token("cc", &[("grant_type", "client_credentials")]).await;
     let request = bearing(own.text("access_token"));
-    is_challenge(&refusal(check(&fixture).check(&request, &all_of("")).await), 401, INACTIVE);
+    is_challenge(&refusal(api(&fixture).check(&request, &all_of("")).await), 401, INACTIVE);
 }
 
 #[tokio::test]
@@ -144,16 +144,16 @@ async fn the_header_is_read_strictly() {
         format!("Bearer {}", "A".repeat(65_536)),
         format!("Bearer {token}\u{e9}"),
     ] {
-        let response = refusal(check(&fixture).check(&with_header(&value), &all_of("")).await);
+        let response = refusal(api(&fixture).check(&with_header(&value), &all_of("")).await);
         is_challenge(&response, 400, MALFORMED);
     }
-    let tab = refusal(check(&fixture).check(&with_header(format!("Bearer\t{token}")), &all_of("")).await);
+    let tab = refusal(api(&fixture).check(&with_header(format!("Bearer\t{token}")), &all_of("")).await);
     is_challenge(&tab, 401, "Bearer");
     let mut twice = bearing(&token);
     twice.headers_mut().append(AUTHORIZATION, format!("Bearer {token}").parse().unwrap());
-    is_challenge(&refusal(check(&fixture).check(&twice, &all_of("")).await), 400, MALFORMED);
+    is_challenge(&refusal(api(&fixture).check(&twice, &all_of("")).await), 400, MALFORMED);
     let two_spaces = with_header(format!("Bearer  {token}"));
-    assert!(check(&fixture).check(&two_spaces, &all_of("")).await.is_ok(), "RFC 9110 section 11.4: 1*SP");
+    assert!(api(&fixture).check(&two_spaces, &all_of("")).await.is_ok(), "RFC 9110 section 11.4: 1*SP");
 }
 
 #[tokio::test]
@@ -162,20 +162,20 @@ async fn body_and_query_are_read_by_choice() {
     let token = token_for(&fixture, "profile").await;
     let in_body = post("/api/me", &[("access_token", &token)]);
     let in_query = get(&format!("/api/me?access_token={token}"));
-    assert!(check(&fixture).accept_body().check(&in_body, &all_of("profile")).await.is_ok());
-    assert!(check(&fixture).accept_query().check(&in_query, &all_of("profile")).await.is_ok());
-    is_challenge(&refusal(check(&fixture).accept_query().check(&in_body, &all_of("")).await), 401, "Bearer");
-    is_challenge(&refusal(check(&fixture).accept_body().check(&in_query, &all_of("")).await), 401, "Bearer");
+    assert!(api(&fixture).accept_body().check(&in_body, &all_of("profile")).await.is_ok());
+    assert!(api(&fixture).accept_query().check(&in_query, &all_of("profile")).await.is_ok());
+    is_challenge(&refusal(api(&fixture).accept_query().check(&in_body, &all_of("")).await), 401, "Bearer");
+    is_challenge(&refusal(api(&fixture).accept_body().check(&in_query, &all_of("")).await), 401, "Bearer");
     let mut by_put = post("/api/me", &[("access_token", &token)]);
     *by_put.method_mut() = http::Method::GET;
-    is_challenge(&refusal(check(&fixture).accept_body().check(&by_put, &all_of("")).await), 401, "Bearer");
+    is_challenge(&refusal(api(&fixture).accept_body().check(&by_put, &all_of("")).await), 401, "Bearer");
 }
 
 #[tokio::test]
 async fn one_token_by_one_method() {
     let fixture = Fixture::new();
     let token = token_for(&fixture, "profile").await;
-    let check = check(&fixture).accept_body().accept_query();
+    let api = api(&fixture).accept_body().accept_query();
     let by = |method: &str| -> Request<Bytes> {
         let mut request = post(&format!("/api/me?access_token={token}"), &[("access_token", &token)]);
         if method != "body and query" {
@@ -190,12 +190,12 @@ async fn one_token_by_one_method() {
         request
     };
     for method in ["body and query", "header and query", "header and body", "all"] {
-        is_challenge(&refusal(check.check(&by(method), &all_of("")).await), 400, TWICE);
+        is_challenge(&refusal(api.check(&by(method), &all_of("")).await), 400, TWICE);
     }
     let twice_in_query = get(&format!("/api/me?access_token={token}&access_token={token}"));
     let twice_in_body = post("/api/me", &[("access_token", &token), ("access_token", "other")]);
     for request in [twice_in_query, twice_in_body] {
-        is_challenge(&refusal(check.check(&request, &all_of("")).await), 400, TWICE);
+        is_challenge(&refusal(api.check(&request, &all_of("")).await), 400, TWICE);
     }
 }
 
@@ -213,7 +213,7 @@ async fn scopes_are_all_or_any_of_those_required() {
         (any_of("email admin"), false),
         (any_of(""), false),
     ] {
-        let answer = check(&fixture).check(&bearing(&token), &required).await;
+        let answer = api(&fixture).check(&bearing(&token), &required).await;
         assert_eq!(answer.is_ok(), is_enough, "{required:?}");
     }
 }
@@ -223,7 +223,7 @@ async fn too_narrow_a_scope_is_told_which_would_do() {
     let fixture = Fixture::new();
     let token = token_for(&fixture, "profile").await;
     for required in [all_of("email admin"), any_of("email admin")] {
-        let response = refusal(check(&fixture).check(&bearing(&token), &required).await);
+        let response = refusal(api(&fixture).check(&bearing(&token), &required).await);
         let challenge = "Bearer error=\"insufficient_scope\", \
                          error_description=\"the access token's scope is too narrow\", scope=\"email admin\"";
         is_challenge(&response, 403, challenge);
@@ -238,10 +238,10 @@ async fn a_fault_of_the_store_is_not_a_no() {
     let token = token_for(&fixture, "profile").await;
     let fault = Fault::new(When::Before);
     let store: Arc<_> = Intercepted::new(&fixture.store, fault.clone());
-    let check = BearerCheck::new(ISSUER, store).clock(fixture.clock.clone());
+    let api = ResourceServer::unnamed(StoredTokens::new(ISSUER, store)).clock(fixture.clock.clone());
     fault.arm(0);
-    let response = refusal(check.check(&bearing(&token), &all_of("profile")).await);
+    let response = refusal(api.check(&bearing(&token), &all_of("profile")).await);
     assert_eq!((response.status().as_u16(), response.headers().get("www-authenticate")), (503, None));
     assert_eq!(response.headers()["retry-after"], "1");
-    assert!(check.check(&bearing(&token), &all_of("profile")).await.is_ok());
+    assert!(api.check(&bearing(&token), &all_of("profile")).await.is_ok());
 }

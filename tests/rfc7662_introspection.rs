@@ -36,6 +36,7 @@ async fn an_active_access_token_is_described_to_its_client_and_to_resource_serve
             "iat": START,
             "exp": START + 3600,
             "token_type": "Bearer",
+            "auth_time": START,
         });
         assert_eq!(answer.is_ok().json, expected);
         assert_eq!(answer.headers["cache-control"], "no-store");

@@ -96,12 +96,24 @@ async fn a_store_that_looks_before_it_claims_is_found_out_even_if_it_never_waits
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_store_that_replaces_a_signing_key_is_found_out() {
+    let expected = ["a_signing_key_is_inserted_if_it_is_absent", "a_signing_key_is_inserted_by_one_of_many"];
+    fails_with(Fault::ReplacesSigningKeys, &expected).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_store_that_looks_before_it_saves_a_signing_key_is_found_out() {
+    fails_with(Fault::SavesSigningKeysAfterLooking, &["a_signing_key_is_inserted_by_one_of_many"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_store_that_ignores_case_is_found_out() {
     let expected = [
         "codes_are_told_apart_by_case",
         "similar_clients_are_told_apart",
         "consents_of_similar_names_are_told_apart",
         "disconnecting_forgets_no_similar_consents",
+        "signing_keys_of_similar_names_are_told_apart",
     ];
     fails_with(Fault::IgnoresCase, &expected).await;
 }

@@ -69,6 +69,11 @@ struct Active<'a> {
     iat: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     token_type: Option<&'a str>,
+    /// RFC 9470 section 6.2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth_time: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acr: Option<&'a str>,
 }
 
 #[async_trait]
@@ -111,16 +116,19 @@ impl Introspect {
         if !is_own || !found.is_active(&context.config.issuer, context.now()) {
             return Ok(None);
         }
+        let authorization = found.authorization.as_ref();
         let active = Active {
             active: true,
             iss: found.token.issuer.as_str(),
             client_id: found.token.client_id.as_str(),
-            sub: found.authorization.as_ref().map(|authorization| authorization.subject.as_str()),
+            sub: authorization.map(|authorization| authorization.subject.as_str()),
             scope: found.token.scope.as_str(),
             aud: &found.token.audience,
             exp: found.token.expires_at,
             iat: Some(found.token.issued_at),
             token_type: Some("Bearer"),
+            auth_time: authorization.map(|authorization| authorization.auth_time),
+            acr: authorization.and_then(|authorization| authorization.acr.as_deref()),
         };
         Ok(Some(wire::json(StatusCode::OK, &active)))
     }
@@ -150,6 +158,8 @@ impl Introspect {
             exp: found.ends_at(),
             iat: None,
             token_type: None,
+            auth_time: None,
+            acr: None,
         };
         Ok(Some(wire::json(StatusCode::OK, &active)))
     }

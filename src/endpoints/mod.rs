@@ -2,6 +2,8 @@
 
 pub(crate) mod authorization;
 mod introspection;
+#[cfg(feature = "jose")]
+mod jwks;
 mod revocation;
 mod token;
 
@@ -12,6 +14,8 @@ use bytes::Bytes;
 use http::{Request, Response};
 
 pub use introspection::Introspection;
+#[cfg(feature = "jose")]
+pub(crate) use jwks::JwksEndpoint;
 pub use revocation::Revocation;
 pub(crate) use token::TokenEndpoint;
 

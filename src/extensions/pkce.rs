@@ -6,12 +6,11 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
+use crate::authorization_request::AuthorizationRequest;
 use crate::context::Context;
 use crate::error::{Error, ErrorCode};
 use crate::issue::{Approved, Extension, TokenRequest};
 use crate::metadata::Metadata;
-use crate::model::Client;
-use crate::wire::Params;
 
 /// Proof Key for Code Exchange (RFC 7636). Every server has it, with `S256` alone and required unless a client's
 /// [`ClientPolicy::require_pkce`](crate::model::ClientPolicy) says otherwise.
@@ -60,10 +59,11 @@ impl Extension for Pkce {
         metadata.code_challenge_methods_supported = methods.iter().map(|method| (*method).to_owned()).collect();
     }
 
-    async fn authorize(&self, _: &Context, params: &Params, client: &Client) -> Result<Option<Value>, Error> {
-        if !issues_code(params.get("response_type").unwrap_or_default()) {
+    async fn authorize(&self, _: &Context, request: &mut AuthorizationRequest) -> Result<Option<Value>, Error> {
+        if !issues_code(&request.response_type) {
             return Ok(None);
         }
+        let (params, client) = (&request.params, &request.target.client);
         let method = params.get("code_challenge_method");
         let Some(challenge) = params.get("code_challenge") else {
             return match method {

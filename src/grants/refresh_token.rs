@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -96,11 +97,11 @@ struct Use {
 
 /// What a request asks for, so that only the same request is answered with the same successor.
 fn made_by(request: &TokenRequest<'_>, scope: &Scope) -> Digest {
-    // A scope is a set: the order in which the request names it makes no other request.
+    // Both are sets: the order in which the request names them makes no other request.
     let mut scope: Vec<&str> = scope.iter().collect();
     scope.sort_unstable();
-    let resources: Vec<&str> = request.params.all("resource").collect();
-    Digest::of(&format!("{}\n{}", scope.join(" "), resources.join("\n")))
+    let resources: BTreeSet<&str> = request.params.all("resource").collect();
+    Digest::of(&format!("{}\n{}", scope.join(" "), Vec::from_iter(resources).join("\n")))
 }
 
 impl Use {

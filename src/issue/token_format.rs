@@ -15,6 +15,16 @@ pub trait TokenFormat: Send + Sync + 'static {
     /// # Errors
     /// The token cannot be made, for example because a signer does not answer.
     async fn mint(&self, context: &Context, claims: &Claims<'_>) -> Result<Secret, Error>;
+
+    /// Whom a token is for that is approved for no named resource; `None`: its audience stays empty.
+    fn default_audience(&self) -> Option<&str> {
+        None
+    }
+
+    /// The most seconds that a token may live; `None`: as long as the client's policy or the server says.
+    fn longest_lifetime(&self, _: &Context) -> Option<u64> {
+        None
+    }
 }
 
 /// What an access token is to say.

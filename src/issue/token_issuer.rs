@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::context::Context;
 use crate::error::{Error, ErrorCode};
 use crate::events::Event;
-use crate::model::{AccessToken, Authorization, Client, Issued, Kept, RefreshToken, Scope};
+use crate::model::{AccessToken, AccessTokenFormat, Authorization, Client, Issued, Kept, RefreshToken, Scope};
 use crate::secret::Secret;
 
 /// What a grant found that the client may have. Nothing has changed in the store yet.
@@ -21,6 +21,11 @@ pub struct Approved {
     pub scope: Scope,
     /// Whom the access token is for (RFC 8707).
     pub audience: Vec<String>,
+    /// The form of the access token, where the resources it is for say; otherwise it is the client's or the server's.
+    pub token_format: Option<AccessTokenFormat>,
+    /// Whether this request makes the authorization, and so may say which resources it is for; otherwise it is bound to
+    /// those the authorization has.
+    pub makes_authorization: bool,
     /// What extensions kept with the authorization request; `None` where there was none.
     pub extensions: Option<Kept>,
     /// Members to add to the answer.
@@ -44,6 +49,8 @@ impl Approved {
             authorization: None,
             scope,
             audience: Vec::new(),
+            token_format: None,
+            makes_authorization: false,
             extensions: None,
             extras: Map::new(),
             refresh_token: RefreshTokenAnswer::Absent,
@@ -109,15 +116,35 @@ fn expose_some<S: serde::Serializer>(secret: &Option<Secret>, serializer: S) -> 
     secret.as_ref().map(Secret::expose).serialize(serializer)
 }
 
+/// The forms of access tokens that a server has.
+#[derive(Default)]
+pub(crate) struct Formats {
+    /// Where nobody asks for a form; `None`: [`Opaque`].
+    pub(crate) default: Option<Box<dyn TokenFormat>>,
+    pub(crate) jwt: Option<Box<dyn TokenFormat>>,
+}
+
+impl Formats {
+    fn of(&self, asked: Option<AccessTokenFormat>) -> Result<&dyn TokenFormat, Error> {
+        match (asked, &self.default, &self.jwt) {
+            (Some(AccessTokenFormat::Jwt), _, None) => {
+                Err(Error::new(ErrorCode::ServerError, "the access token is to be a JWT, but this server makes none"))
+            }
+            (Some(AccessTokenFormat::Jwt), _, Some(format)) | (None, Some(format), _) => Ok(&**format),
+            (Some(AccessTokenFormat::Opaque), ..) | (None, None, _) => Ok(&Opaque),
+        }
+    }
+}
+
 /// Turns what a grant approved into tokens.
 pub struct TokenIssuer {
-    format: Box<dyn TokenFormat>,
+    formats: Formats,
     extensions: Arc<[Box<dyn Extension>]>,
 }
 
 impl TokenIssuer {
-    pub(crate) fn new(format: Option<Box<dyn TokenFormat>>, extensions: Arc<[Box<dyn Extension>]>) -> Self {
-        Self { format: format.unwrap_or_else(|| Box::new(Opaque)), extensions }
+    pub(crate) fn new(formats: Formats, extensions: Arc<[Box<dyn Extension>]>) -> Self {
+        Self { formats, extensions }
     }
 
     /// Checks, mints, decorates, commits; in this order, so that whatever fails leaves the store as it was.
@@ -175,9 +202,14 @@ impl TokenIssuer {
         approved: &mut Approved,
         now: Timestamp,
     ) -> Result<(Issued, TokenResponse), Error> {
-        let expires_at = access_token_end(context, client, approved, now);
+        let format = self.formats.of(approved.token_format.or(client.policy().access_token_format))?;
+        if approved.audience.is_empty() {
+            approved.audience.extend(format.default_audience().map(str::to_owned));
+        }
+        let longest = format.longest_lifetime(context).map_or(Timestamp::END, |longest| now.plus(longest));
+        let expires_at = access_token_end(context, client, approved, now).min(longest);
         let claims = Claims { client, approved, issued_at: now, expires_at };
-        let token = self.format.mint(context, &claims).await?;
+        let token = format.mint(context, &claims).await?;
         let authorization = approved.authorization.take();
         let refresh_token = std::mem::replace(&mut approved.refresh_token, RefreshTokenAnswer::Absent);
         let (family, refresh_token) = match (refresh_token, &authorization) {

@@ -38,6 +38,17 @@ impl AuthMethod {
     }
 }
 
+/// The form of an access token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum AccessTokenFormat {
+    /// Random text, which means nothing without the store.
+    Opaque,
+    /// A JWT (RFC 9068), which whoever has the server's public keys can check by itself.
+    Jwt,
+}
+
 /// What a client says about itself, by the names and with the defaults of RFC 7591 section 2.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -110,6 +121,8 @@ pub struct ClientPolicy {
     pub authorization_code_lifetime: Option<u64>,
     /// Seconds.
     pub access_token_lifetime: Option<u64>,
+    /// The form of the client's access tokens, where the resource they are for does not say.
+    pub access_token_format: Option<AccessTokenFormat>,
     /// Rotation and lifetimes of the client's refresh tokens.
     pub refresh_token: Option<RefreshPolicy>,
 }
@@ -121,6 +134,7 @@ impl Default for ClientPolicy {
             localhost_is_loopback: true,
             authorization_code_lifetime: None,
             access_token_lifetime: None,
+            access_token_format: None,
             refresh_token: None,
         }
     }

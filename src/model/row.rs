@@ -1,7 +1,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{AccessToken, Authorization, AuthorizationCode, Client, ClientId, Consent, RefreshToken, Subject};
+use super::{AccessToken, Authorization, AuthorizationCode, Client, ClientId, Consent, RefreshToken, SigningKey, Subject};
 use crate::clock::Timestamp;
 use crate::secret::Digest;
 
@@ -13,11 +13,11 @@ use crate::secret::Digest;
 pub struct Row {
     /// The primary key: what the hooks look the record up by, as its `to_string()` writes it (the [`Digest`] of a code
     /// or access token, the [`RefreshHandle`](super::RefreshHandle), the [`AuthorizationId`](super::AuthorizationId));
-    /// of a client, its `client_id`; of a consent, [`Consent::row_id`].
+    /// of a client, its `client_id`; of a consent, [`Consent::row_id`]; of a signing key, [`SigningKey::row_id`].
     pub id: String,
     /// The authorization it belongs to (or, of an authorization, its own identifier).
     pub authorization: Option<String>,
-    /// The client it belongs to.
+    /// The client it belongs to; of a signing key, empty.
     pub client: String,
     /// The subject it belongs to, where the record itself says so.
     pub subject: Option<String>,
@@ -123,6 +123,13 @@ impl Record for RefreshToken {
 impl Record for Client {
     fn index(&self) -> Row {
         row(self.id(), self.id(), None)
+    }
+}
+
+impl Record for SigningKey {
+    fn index(&self) -> Row {
+        let id = Self::row_id(&self.issuer, &self.algorithm, self.generation);
+        row(id, &ClientId::from(""), None)
     }
 }
 

@@ -1,20 +1,23 @@
+mod index;
+
 use std::cmp::Reverse;
+use std::collections::hash_map::Entry;
 use std::collections::{BinaryHeap, HashMap, HashSet};
-use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use index::Index;
 
 use crate::clock::Timestamp;
 use crate::error::StorageError;
 use crate::model::{
     AccessToken, ActiveAccessToken, ActiveRefreshToken, Authorization, AuthorizationCode, AuthorizationId, Client,
-    ClientId, Consent, Issued, RefreshHandle, RefreshToken, SessionDigest, Subject,
+    ClientId, Consent, Issued, Issuer, Record as _, RefreshHandle, RefreshToken, SessionDigest, SigningKey, Subject,
 };
 use crate::secret::Digest;
 use crate::storage::{
     AccessTokenStore, AuthorizationCodeStore, AuthorizationStore, ClientRegistry, ClientStore, CodeState, ConsentStore,
-    PurgeStore, Redeemed, RefreshTokenStore, ReplayStore, RevocationStore, Rotated, Selector, TokenStore,
+    KeyStore, PurgeStore, Redeemed, RefreshTokenStore, ReplayStore, RevocationStore, Rotated, Selector, TokenStore,
 };
 
 /// The reference store: everything in memory, every promise kept under one lock, which is held for as long as the
@@ -32,6 +35,8 @@ struct Tables {
     refresh_tokens: HashMap<RefreshHandle, RefreshToken>,
     consents: HashMap<(Subject, ClientId), HashMap<String, Consent>>,
     claims: HashSet<Digest>,
+    /// By the identifiers of their rows.
+    signing_keys: HashMap<String, SigningKey>,
     by_subject: Index<Subject, AuthorizationId>,
     by_client: Index<ClientId, AuthorizationId>,
     by_session: Index<SessionDigest, AuthorizationId>,
@@ -60,34 +65,6 @@ enum Key {
     AccessToken(Digest),
     RefreshToken(RefreshHandle),
     Claim(Digest),
-}
-
-#[derive(Debug)]
-struct Index<K, V>(HashMap<K, HashSet<V>>);
-
-impl<K, V> Default for Index<K, V> {
-    fn default() -> Self {
-        Self(HashMap::new())
-    }
-}
-
-impl<K: Eq + Hash + Clone, V: Eq + Hash + Copy> Index<K, V> {
-    fn insert(&mut self, key: &K, value: V) {
-        self.0.entry(key.clone()).or_default().insert(value);
-    }
-
-    fn remove(&mut self, key: &K, value: &V) {
-        if let Some(values) = self.0.get_mut(key) {
-            values.remove(value);
-            if values.is_empty() {
-                self.0.remove(key);
-            }
-        }
-    }
-
-    fn get(&self, key: &K) -> Vec<V> {
-        self.0.get(key).into_iter().flatten().copied().collect()
-    }
 }
 
 impl MemoryStore {
@@ -374,6 +351,26 @@ impl ReplayStore for MemoryStore {
             tables.expiries.push(Reverse((expires_at, Key::Claim(*id))));
         }
         Ok(is_first)
+    }
+}
+
+#[async_trait]
+impl KeyStore for MemoryStore {
+    async fn query_signing_keys(&self, issuer: &Issuer) -> Result<Vec<SigningKey>, StorageError> {
+        let tables = self.tables();
+        Ok(tables.signing_keys.values().filter(|key| key.issuer == *issuer).cloned().collect())
+    }
+
+    async fn save_signing_key(&self, key: &SigningKey) -> Result<bool, StorageError> {
+        let mut tables = self.tables();
+        let Entry::Vacant(place) = tables.signing_keys.entry(key.index().id) else { return Ok(false) };
+        place.insert(key.clone());
+        Ok(true)
+    }
+
+    async fn delete_signing_key(&self, key: &SigningKey) -> Result<(), StorageError> {
+        self.tables().signing_keys.remove(&key.index().id);
+        Ok(())
     }
 }
 

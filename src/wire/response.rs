@@ -62,6 +62,21 @@ pub(crate) fn json_bytes(status: StatusCode, bytes: Bytes) -> Response<Bytes> {
     response
 }
 
+/// JSON that everybody may read, scripts of other origins too, and keep for `max_age` seconds.
+pub(crate) fn document(bytes: Bytes, max_age: u64) -> Response<Bytes> {
+    let mut response = json_bytes(StatusCode::OK, bytes);
+    if let Ok(cache_control) = HeaderValue::try_from(format!("public, max-age={max_age}")) {
+        set(&mut response, header::CACHE_CONTROL, cache_control);
+    }
+    set(&mut response, header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    response
+}
+
+/// The answer where nothing is served.
+pub(crate) fn not_found() -> Response<Bytes> {
+    json(StatusCode::NOT_FOUND, &serde_json::json!({ "error": "not_found" }))
+}
+
 #[derive(Serialize)]
 struct ErrorBody<'a> {
     error: &'a str,

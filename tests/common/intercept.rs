@@ -10,11 +10,11 @@ use std::task::Poll;
 use async_trait::async_trait;
 use futures::FutureExt as _;
 use grantwell::model::{
-    AccessToken, ActiveAccessToken, ActiveRefreshToken, AuthorizationCode, Client, ClientId, Consent, Issued,
-    RefreshHandle, RefreshToken, Subject,
+    AccessToken, ActiveAccessToken, ActiveRefreshToken, AuthorizationCode, Client, ClientId, Consent, Issued, Issuer,
+    RefreshHandle, RefreshToken, SigningKey, Subject,
 };
 use grantwell::storage::{
-    AccessTokenStore, AuthorizationCodeStore, ClientRegistry, ClientStore, CodeState, ConsentStore, Redeemed,
+    AccessTokenStore, AuthorizationCodeStore, ClientRegistry, ClientStore, CodeState, ConsentStore, KeyStore, Redeemed,
     RefreshTokenStore, RevocationStore, Rotated, Selector, TokenStore,
 };
 use grantwell::stores::MemoryStore;
@@ -170,6 +170,21 @@ impl<I: Interceptor> ConsentStore for Intercepted<I> {
 
     async fn save_consent(&self, consent: &Consent) -> Result<(), StorageError> {
         self.around("save_consent", self.store.save_consent(consent)).await
+    }
+}
+
+#[async_trait]
+impl<I: Interceptor> KeyStore for Intercepted<I> {
+    async fn query_signing_keys(&self, issuer: &Issuer) -> Result<Vec<SigningKey>, StorageError> {
+        self.around("query_signing_keys", self.store.query_signing_keys(issuer)).await
+    }
+
+    async fn save_signing_key(&self, key: &SigningKey) -> Result<bool, StorageError> {
+        self.around("save_signing_key", self.store.save_signing_key(key)).await
+    }
+
+    async fn delete_signing_key(&self, key: &SigningKey) -> Result<(), StorageError> {
+        self.around("delete_signing_key", self.store.delete_signing_key(key)).await
     }
 }
 

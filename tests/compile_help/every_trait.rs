@@ -3,7 +3,9 @@ mod host;
 use std::sync::Arc;
 
 use grantwell::grants::{AuthorizationCode, RefreshToken};
-use grantwell::resource::BearerCheck;
+use grantwell::jose::Algorithm;
+use grantwell::resource::StoredTokens;
+use grantwell::signing::RotatingKeys;
 use grantwell::stores::MemoryStore;
 use grantwell::{Introspection, Revocation};
 
@@ -15,7 +17,8 @@ fn main() {
             .endpoint(Introspection::new())
             .endpoint(Revocation::new())
             .with_revocation()
-            .remember_consent(),
-        BearerCheck::new("https://as.example", Arc::new(MemoryStore::new())),
+            .remember_consent()
+            .signing_keys(RotatingKeys::new([Algorithm::RS256])),
+        StoredTokens::new("https://as.example", Arc::new(MemoryStore::new())),
     );
 }

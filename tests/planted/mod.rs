@@ -2,18 +2,18 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::hint::spin_loop;
 use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use grantwell::model::{
     AccessToken, ActiveAccessToken, ActiveRefreshToken, Authorization, AuthorizationCode, Client, ClientId, Consent,
-    Issued, RefreshHandle, RefreshToken, Subject,
+    Issued, Issuer, Record as _, RefreshHandle, RefreshToken, SigningKey, Subject,
 };
 use grantwell::storage::{
     AccessTokenStore, AuthorizationCodeStore, AuthorizationStore, ClientRegistry, ClientStore, CodeState, ConsentStore,
-    PurgeStore, Redeemed, RefreshTokenStore, ReplayStore, RevocationStore, Rotated, Selector, TokenStore,
+    KeyStore, PurgeStore, Redeemed, RefreshTokenStore, ReplayStore, RevocationStore, Rotated, Selector, TokenStore,
 };
 use grantwell::stores::MemoryStore;
 use grantwell::{Clock as _, Digest, StorageError, SystemClock, Timestamp};
@@ -35,7 +35,11 @@ pub(crate) enum Fault {
     ClaimsAfterLooking,
     /// The same without waiting, busy with something else in between.
     ClaimsInTwoSteps,
-    /// Finds clients, codes and consents by identifiers in any case.
+    /// Puts a signing key in the place of the one of its generation.
+    ReplacesSigningKeys,
+    /// The same after it looked whether there is one.
+    SavesSigningKeysAfterLooking,
+    /// Finds clients, codes, consents and signing keys by identifiers in any case.
     IgnoresCase,
     /// Counts what a selector names, revoked before or not.
     CountsTheRevoked,
@@ -274,13 +278,43 @@ impl ReplayStore for Planted {
         let is_first = get(&self.claims, id).is_none();
         match self.fault {
             Fault::ClaimsAfterLooking => yield_now().await,
-            Fault::ClaimsInTwoSteps => (0..20_000).for_each(|_| spin_loop()),
+            // A step that takes its time, also where the machine is busy with other things.
+            Fault::ClaimsInTwoSteps => std::thread::sleep(Duration::from_micros(500)),
             _ => return self.store().await.claim(id, expires_at).await,
         }
         if is_first {
             put(&self.claims, *id, expires_at);
         }
         Ok(is_first)
+    }
+}
+
+#[async_trait]
+impl KeyStore for Planted {
+    async fn query_signing_keys(&self, issuer: &Issuer) -> Result<Vec<SigningKey>, StorageError> {
+        self.store().await.query_signing_keys(&self.noted(issuer.as_str()).into()).await
+    }
+
+    async fn save_signing_key(&self, key: &SigningKey) -> Result<bool, StorageError> {
+        self.note(key.issuer.as_str());
+        match self.fault {
+            Fault::ReplacesSigningKeys => {}
+            Fault::SavesSigningKeysAfterLooking => {
+                let found = self.store.query_signing_keys(&key.issuer).await?;
+                yield_now().await;
+                if found.iter().any(|own| own.index().id == key.index().id) {
+                    return Ok(false);
+                }
+            }
+            _ => return self.store().await.save_signing_key(key).await,
+        }
+        self.store.delete_signing_key(key).await?;
+        self.store.save_signing_key(key).await?;
+        Ok(true)
+    }
+
+    async fn delete_signing_key(&self, key: &SigningKey) -> Result<(), StorageError> {
+        self.store().await.delete_signing_key(key).await
     }
 }
 

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use grantwell::Digest;
-use grantwell::model::{AuthorizationId, ClientId, RefreshHandle, SessionDigest, Subject};
+use grantwell::model::{AuthorizationId, ClientId, Issuer, RefreshHandle, SessionDigest, Subject};
 
 /// The names of the keys.
 ///
@@ -80,6 +80,10 @@ impl Keys {
 
     pub(crate) fn claim(&self, id: &Digest) -> String {
         format!("{}claim:{id}", self.prefix)
+    }
+
+    pub(crate) fn signing_keys(&self, issuer: &Issuer) -> String {
+        format!("{}issuer:{{{}}}:signing-keys", self.prefix, Digest::of(issuer.as_str()))
     }
 
     fn subject(&self, subject: &Subject) -> String {

@@ -12,6 +12,7 @@ mod pointers;
 mod refresh_tokens;
 mod revocation;
 mod script;
+mod signing_keys;
 mod tokens;
 
 use std::fmt;

@@ -7,16 +7,18 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 
 use grantwell::Timestamp;
-use grantwell::model::{AuthorizationCode, Consent, Issued};
+use grantwell::model::{AuthorizationCode, Consent, Issued, SigningKey};
 use grantwell::storage::{
     AccessTokenStore as _, AuthorizationCodeStore as _, AuthorizationStore as _, ClientRegistry as _, ClientStore as _,
-    CodeState, ConsentStore as _, Redeemed, RefreshTokenStore as _, ReplayStore as _, RevocationStore as _, Rotated,
-    Selector, TokenStore as _,
+    CodeState, ConsentStore as _, KeyStore as _, Redeemed, RefreshTokenStore as _, ReplayStore as _,
+    RevocationStore as _, Rotated, Selector, TokenStore as _,
 };
 use grantwell_redis::RedisStore;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands as _, ValueType, cmd};
-use support::{Bench, access_token, authorization, client, code, consent, digest, fill, issued, later, own_token};
+use support::{
+    Bench, access_token, authorization, client, code, consent, digest, fill, issued, later, own_token, signing_key,
+};
 
 #[tokio::test]
 #[ignore = "needs a Redis: GRANTWELL_REDIS=redis://.."]
@@ -244,6 +246,7 @@ struct Kept {
     issued: Issued,
     own: Issued,
     consent: Consent,
+    key: SigningKey,
 }
 
 impl Kept {
@@ -257,11 +260,13 @@ impl Kept {
         }
         bench.store.save_consent(&consent).await.unwrap();
         bench.store.save_client(&client(&consent)).await.unwrap();
-        Self { code, issued, own, consent }
+        let key = signing_key();
+        bench.store.save_signing_key(&key).await.unwrap();
+        Self { code, issued, own, consent, key }
     }
 
     /// Which look-ups are errors.
-    async fn errors(&self, store: &RedisStore<MultiplexedConnection>) -> [bool; 8] {
+    async fn errors(&self, store: &RedisStore<MultiplexedConnection>) -> [bool; 9] {
         let Consent { subject, client_id, redirect_uri, .. } = &self.consent;
         let family = self.issued.refresh_token.as_ref().unwrap();
         let other = access_token(&self.code.authorization);
@@ -275,6 +280,7 @@ impl Kept {
             store.list_authorizations(subject, later(0)).await.is_err(),
             store.query_consent(subject, client_id, redirect_uri).await.is_err(),
             store.query_client(client_id).await.is_err(),
+            store.query_signing_keys(&self.key.issuer).await.is_err(),
         ]
     }
 }
@@ -285,9 +291,9 @@ async fn a_corrupt_row_is_an_error_and_can_be_revoked() {
     for payload in ["{\"v\":1,\"r\":{", "{\"v\":99,\"r\":{}}", "{\"v\":1,\"r\":{}}", "{}", "null"] {
         let bench = Bench::new().await;
         let kept = Kept::by(&bench).await;
-        assert_eq!(kept.errors(&bench.store).await, [false; 8]);
+        assert_eq!(kept.errors(&bench.store).await, [false; 9]);
         corrupt(&bench, payload).await;
-        assert_eq!(kept.errors(&bench.store).await, [true; 8], "{payload}");
+        assert_eq!(kept.errors(&bench.store).await, [true; 9], "{payload}");
 
         let by_client = Selector::Client(kept.consent.client_id.clone());
         assert_eq!(bench.store.revoke_authorizations(&by_client).await.unwrap(), 1);
@@ -312,7 +318,7 @@ async fn a_row_of_another_form_is_an_error() {
         bench.connection.clone().set::<_, _, ()>(key, "broken row").await.unwrap();
     }
     let errors = kept.errors(&bench.store).await;
-    assert_eq!(errors, [true, true, true, true, true, false, false, false]);
+    assert_eq!(errors, [true, true, true, true, true, false, false, false, false]);
 }
 
 #[tokio::test]

@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use grantwell::model::{Authorization, Issued};
 use grantwell::storage::{
-    AccessTokenStore as _, AuthorizationCodeStore as _, ClientStore as _, RefreshTokenStore as _, ReplayStore as _,
-    RevocationStore as _, Selector, TokenStore as _,
+    AccessTokenStore as _, AuthorizationCodeStore as _, ClientStore as _, KeyStore as _, RefreshTokenStore as _,
+    ReplayStore as _, RevocationStore as _, Selector, TokenStore as _,
 };
 use grantwell_redis::{Connection, RedisStore};
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{Cmd, Pipeline, RedisFuture, Value};
-use support::{access_token, authorization, code, digest, issued, later, own_token};
+use support::{access_token, authorization, code, digest, issued, later, own_token, signing_key};
 
 /// Counts the moments at which a command is sent while no other is under way.
 #[derive(Clone)]
@@ -96,6 +96,13 @@ impl Trips {
         steps.push(("introspect a client's own token", self.taken()));
         store.claim(&digest(), later(10)).await.unwrap();
         steps.push(("claim", self.taken()));
+        let key = signing_key();
+        store.save_signing_key(&key).await.unwrap();
+        steps.push(("save a signing key", self.taken()));
+        store.query_signing_keys(&key.issuer).await.unwrap();
+        steps.push(("look up the signing keys", self.taken()));
+        store.delete_signing_key(&key).await.unwrap();
+        steps.push(("delete a signing key", self.taken()));
         store.revoke_token(&token).await.unwrap();
         steps.push(("revoke a token", self.taken()));
         store.revoke_authorizations(&Selector::Authorization(own.id)).await.unwrap();
@@ -122,6 +129,9 @@ async fn no_step_waits_longer_than_it_must() {
         ("save a client's own token", 2),
         ("introspect a client's own token", 1),
         ("claim", 1),
+        ("save a signing key", 1),
+        ("look up the signing keys", 1),
+        ("delete a signing key", 1),
         ("revoke a token", 2),
         ("revoke an authorization", 1),
         ("revoke a subject", 3),

@@ -16,7 +16,8 @@ pub type PostgresStore = Store<PostgresDatabase>;
 pub struct PostgresDatabase(PgPool);
 
 /// The migrations, in the order of their versions.
-const MIGRATIONS: [&str; 1] = [include_str!("../migrations/postgres/0001.sql")];
+const MIGRATIONS: [&str; 2] =
+    [include_str!("../migrations/postgres/0001.sql"), include_str!("../migrations/postgres/0002.sql")];
 
 /// Only one process migrates at a time. The number is arbitrary.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(7236837364)";

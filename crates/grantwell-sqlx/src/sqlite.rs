@@ -26,7 +26,8 @@ pub struct SqliteDatabase {
 }
 
 /// The migrations, in the order of their versions.
-const MIGRATIONS: [&str; 1] = [include_str!("../migrations/sqlite/0001.sql")];
+const MIGRATIONS: [&str; 2] =
+    [include_str!("../migrations/sqlite/0001.sql"), include_str!("../migrations/sqlite/0002.sql")];
 
 /// How to open the database file at `path`, which is made if it is missing: write-ahead log, so that readers never
 /// wait; every commit reaches the disk before it is answered; five seconds of patience with other processes.

@@ -219,4 +219,12 @@ statements! {
     ]
 
     claim ["INSERT INTO grantwell_claims (id, expires_at) VALUES ($1, $2) ON CONFLICT DO NOTHING"]
+
+    query_signing_keys ["SELECT payload, NULL, FALSE FROM grantwell_signing_keys WHERE issuer = $1"]
+
+    save_signing_key [
+        "INSERT INTO grantwell_signing_keys (id, issuer, payload) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
+    ]
+
+    delete_signing_key ["DELETE FROM grantwell_signing_keys WHERE id = $1"]
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use grantwell::model::{
     AccessToken, ActiveAccessToken, ActiveRefreshToken, Authorization, AuthorizationCode, Client, ClientId, Consent,
-    Issued, Record as _, RefreshHandle, RefreshToken, Row, Subject,
+    Issued, Issuer, Record as _, RefreshHandle, RefreshToken, Row, SigningKey, Subject,
 };
 use grantwell::storage::{
     AccessTokenStore, AuthorizationCodeStore, AuthorizationStore, ClientRegistry, ClientStore, CodeState, ConsentStore,
-    PurgeStore, Redeemed, RefreshTokenStore, ReplayStore, RevocationStore, Rotated, Selector, TokenStore,
+    KeyStore, PurgeStore, Redeemed, RefreshTokenStore, ReplayStore, RevocationStore, Rotated, Selector, TokenStore,
 };
 use grantwell::{Digest, StorageError, Timestamp, async_trait};
 use tokio::time::Instant;
@@ -310,6 +310,26 @@ impl<D: Database> ReplayStore for Store<D> {
     async fn claim(&self, id: &Digest, expires_at: Timestamp) -> Result<bool, StorageError> {
         let id = id.to_string();
         Ok(self.change(&self.statements.claim, &[id.as_str().into(), expires_at.as_unix_signed().into()]).await? > 0)
+    }
+}
+
+#[async_trait]
+impl<D: Database> KeyStore for Store<D> {
+    async fn query_signing_keys(&self, issuer: &Issuer) -> Result<Vec<SigningKey>, StorageError> {
+        let found = self.read(&self.statements.query_signing_keys, &[issuer.as_str().into()]).await?;
+        let keys: Result<_, _> = found.iter().map(|(payload, ..)| SigningKey::from_row(payload)).collect();
+        Ok(keys?)
+    }
+
+    async fn save_signing_key(&self, key: &SigningKey) -> Result<bool, StorageError> {
+        let row = key.to_row()?;
+        let args = [row.id.as_str().into(), key.issuer.as_str().into(), row.payload.as_str().into()];
+        Ok(self.change(&self.statements.save_signing_key, &args).await? > 0)
+    }
+
+    async fn delete_signing_key(&self, key: &SigningKey) -> Result<(), StorageError> {
+        self.change(&self.statements.delete_signing_key, &[key.index().id.as_str().into()]).await?;
+        Ok(())
     }
 }
 

@@ -3,8 +3,8 @@
 
 mod common;
 
-use common::{code, postgres, sqlite, unique};
-use grantwell::storage::AuthorizationCodeStore;
+use common::{code, postgres, signing_key, sqlite, unique};
+use grantwell::storage::{AuthorizationCodeStore, CodeState, KeyStore};
 use grantwell_sqlx::{Migration, PostgresStore, SchemaError, SqliteStore};
 use sqlx::AssertSqlSafe;
 
@@ -20,7 +20,7 @@ macro_rules! tests {
                 let (_folder, pool) = $open.await;
                 let prefix = unique("once_");
                 let store = $store::with_prefix(pool, &prefix).unwrap();
-                assert!(matches!(store.check_schema().await, Err(SchemaError::Older { found: 0, known: 1 })));
+                assert!(matches!(store.check_schema().await, Err(SchemaError::Older { found: 0, known: 2 })));
                 let migrate = |_| {
                     let store = store.clone();
                     tokio::spawn(async move { store.migrate().await })
@@ -42,9 +42,27 @@ macro_rules! tests {
                 sqlx::query(AssertSqlSafe(update)).execute(&pool).await.unwrap();
                 for refused in [store.migrate().await, store.check_schema().await] {
                     let error = refused.unwrap_err();
-                    assert!(matches!(error, SchemaError::Newer { found: 7, known: 1 }), "{error:?}");
+                    assert!(matches!(error, SchemaError::Newer { found: 7, known: 2 }), "{error:?}");
                     assert!(error.to_string().contains("run the version that made them, or a later one"));
                 }
+            }
+
+            #[tokio::test]
+            #[$attribute]
+            async fn an_earlier_schema_is_brought_up_to_date_and_keeps_its_rows() {
+                let (_folder, pool) = $open.await;
+                let store = $store::with_prefix(pool.clone(), &unique("earlier_")).unwrap();
+                let Migration { sql, .. } = store.migrations().remove(0);
+                sqlx::raw_sql(AssertSqlSafe(sql)).execute(&pool).await.unwrap();
+                assert!(matches!(store.check_schema().await, Err(SchemaError::Older { found: 1, known: 2 })));
+                assert!(store.save_authorization_code(&code(1)).await.unwrap());
+                for _ in 0..2 {
+                    store.migrate().await.unwrap();
+                    store.check_schema().await.unwrap();
+                }
+                let kept = store.query_authorization_code(&code(1).code).await.unwrap();
+                assert_eq!(kept, Some(CodeState::Active(code(1))));
+                assert!(store.save_signing_key(&signing_key()).await.unwrap());
             }
 
             #[tokio::test]

@@ -86,6 +86,7 @@ async fn every_call<S: EveryStore + PurgeStore>(store: &S) -> Vec<Sent> {
         ("query_client", statements(store.query_client(client.id())).await),
     ];
     calls.extend(issuing(store).await);
+    calls.extend(signing(store).await);
     calls.extend(consenting(store).await);
     calls.extend(revoking(store).await);
     calls.push(("purge", statements(store.purge(at(2_000), 100)).await));
@@ -108,6 +109,16 @@ async fn issuing(store: &impl EveryStore) -> Vec<Sent> {
         ("rotate_refresh_token", statements(store.rotate_refresh_token(0, &next, &second.access_token)).await),
         ("lost rotate_refresh_token", statements(store.rotate_refresh_token(0, &next, &second.access_token)).await),
         ("claim", statements(store.claim(&Digest::of("jti"), at(60))).await),
+    ]
+}
+
+async fn signing(store: &impl EveryStore) -> Vec<Sent> {
+    let key = signing_key();
+    vec![
+        ("save_signing_key", statements(store.save_signing_key(&key)).await),
+        ("lost save_signing_key", statements(store.save_signing_key(&key)).await),
+        ("query_signing_keys", statements(store.query_signing_keys(&key.issuer)).await),
+        ("delete_signing_key", statements(store.delete_signing_key(&key)).await),
     ]
 }
 

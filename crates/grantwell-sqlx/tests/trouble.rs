@@ -155,8 +155,9 @@ macro_rules! refuses_corrupt_rows {
         store.migrate().await.unwrap();
         store.save_authorization_code(&code(1)).await.unwrap();
         store.save_token(&issued(1, "token")).await.unwrap();
+        store.save_signing_key(&signing_key()).await.unwrap();
         for payload in ["{\"v\":1,\"r\":{", "{\"v\":99,\"r\":{}}", "{\"v\":1,\"r\":{}}", "null", ""] {
-            for table in ["codes", "access_tokens", "refresh_tokens", "authorizations"] {
+            for table in ["codes", "access_tokens", "refresh_tokens", "authorizations", "signing_keys"] {
                 let corrupt = format!("UPDATE {prefix}{table} SET payload = $1");
                 sqlx::query(AssertSqlSafe(corrupt)).bind(payload).execute(&pool).await.unwrap();
             }
@@ -164,6 +165,7 @@ macro_rules! refuses_corrupt_rows {
             assert!(store.query_token(&Digest::of("token")).await.is_err(), "{payload}");
             assert!(store.query_refresh_token(&family(1, 0).handle).await.is_err(), "{payload}");
             assert!(store.list_authorizations(&"alice".into(), at(0)).await.is_err(), "{payload}");
+            assert!(store.query_signing_keys(&signing_key().issuer).await.is_err(), "{payload}");
         }
         let revoked = store.revoke_authorizations(&Selector::Subject("alice".into())).await.unwrap();
         assert_eq!(revoked, 1, "what cannot be read can still be revoked");

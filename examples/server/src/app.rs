@@ -14,7 +14,7 @@ use axum::http::header::{
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse as _, Response};
 use axum::routing::{any, get, post};
-use grantwell::resource::BearerCheck;
+use grantwell::resource::ResourceServer;
 use grantwell::storage::PurgeStore;
 use grantwell::stores::MemoryStore;
 use grantwell::{AuthorizationServer, MAX_BODY};
@@ -46,7 +46,7 @@ const HEADERS: [(HeaderName, &str); 4] = [
 pub(crate) struct App {
     pub(crate) site: Arc<Site>,
     pub(crate) server: AuthorizationServer,
-    pub(crate) bearer: BearerCheck,
+    pub(crate) api: ResourceServer,
     pub(crate) purged: Vec<Arc<dyn PurgeStore>>,
     pub(crate) sessions: Sessions,
     pub(crate) forms: FormKeys,
@@ -60,10 +60,11 @@ impl App {
     pub(crate) async fn new(config: Config, site: Site) -> Result<Self, StartError> {
         let key_file = config.key_file().map(Path::to_owned);
         let mut parts = Parts {
+            registered: config.entries.under(&site.issuer)?,
             site: Arc::new(site),
             keys: Keys::ephemeral(),
-            clients: config.clients,
             resource_servers: config.resource_servers,
+            signing: config.signing,
             users: config.users,
             limiter: Limiter::new(),
         };
@@ -72,7 +73,7 @@ impl App {
         if let Some(file) = key_file {
             parts.keys = Keys::open(&file)?;
         }
-        let Opened { server, bearer, sessions, purged } = state::open(&config.store, &parts).await?;
+        let Opened { server, api, sessions, purged } = state::open(&config.store, &parts).await?;
         let Parts { site, keys, users, limiter, .. } = parts;
         Ok(Self {
             sessions: Sessions::new(site.clone(), users.clone(), sessions),
@@ -81,7 +82,7 @@ impl App {
             endpoints: oauth::endpoints(&server, &site),
             site,
             server,
-            bearer,
+            api,
             purged,
             users,
             limiter,
@@ -97,14 +98,14 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/login", get(login::form).post(login::submit))
         .route("/logout", get(logout::form).post(logout::submit))
         .route("/api/me", get(api::me))
-        .route("/style.css", get(pages::style))
-        .route_service("/token", endpoints.clone())
-        .route_service("/revoke", endpoints.clone())
-        .route_service("/introspect", endpoints);
+        .route("/style.css", get(pages::style));
+    let paths = oauth::paths(&app.server);
+    let routes = paths.iter().fold(routes, |routes, path| routes.route_service(path, endpoints.clone()));
     let routes = if app.site.base.is_empty() { routes } else { Router::new().nest(&app.site.base, routes) };
     routes
         .route(&app.site.home, get(home))
         .route_service(&app.site.metadata_path(), app.server.well_known())
+        .route_service(&app.site.api_metadata_path(), app.api.well_known())
         .fallback(async || Failure::NotFound)
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn_with_state(app.clone(), finish))

@@ -49,6 +49,7 @@ fn show_consent(app: &App, pending: &PendingConsent, session: Option<(SessionId,
         client_uri: client.metadata().client_uri.as_deref(),
         user_id: login.subject.as_str(),
         scopes: pending.scopes().iter().map(describe).collect(),
+        resources: pending.resources(),
         redirect_host: pending.redirect_host(),
     };
     Ok(pages::show(page)?.into_response())

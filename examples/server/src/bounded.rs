@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use grantwell::model::{
-    AccessToken, ActiveAccessToken, ActiveRefreshToken, AuthorizationCode, ClientId, Consent, Issued, RefreshHandle,
-    RefreshToken, Subject,
+    AccessToken, ActiveAccessToken, ActiveRefreshToken, AuthorizationCode, ClientId, Consent, Issued, Issuer,
+    RefreshHandle, RefreshToken, SigningKey, Subject,
 };
 use grantwell::storage::{
-    AccessTokenStore, AuthorizationCodeStore, CodeState, ConsentStore, Redeemed, RefreshTokenStore, RevocationStore,
-    Rotated, Selector, TokenStore,
+    AccessTokenStore, AuthorizationCodeStore, CodeState, ConsentStore, KeyStore, Redeemed, RefreshTokenStore,
+    RevocationStore, Rotated, Selector, TokenStore,
 };
 use grantwell::{Digest, StorageError};
 use tokio::time::timeout;
@@ -26,11 +26,11 @@ pub(crate) async fn within<T>(call: impl Future<Output = Result<T, StorageError>
 
 /// What the server's parts ask of the store of their state.
 pub(crate) trait StateStore:
-    AuthorizationCodeStore + AccessTokenStore + RefreshTokenStore + ConsentStore
+    AuthorizationCodeStore + AccessTokenStore + RefreshTokenStore + ConsentStore + KeyStore
 {
 }
 
-impl<S: AuthorizationCodeStore + AccessTokenStore + RefreshTokenStore + ConsentStore> StateStore for S {}
+impl<S: AuthorizationCodeStore + AccessTokenStore + RefreshTokenStore + ConsentStore + KeyStore> StateStore for S {}
 
 /// A store, each of whose answers is awaited [`within`] the limit.
 pub(crate) struct Bounded<S>(pub(crate) Arc<S>);
@@ -108,5 +108,20 @@ impl<S: ConsentStore> ConsentStore for Bounded<S> {
 
     async fn save_consent(&self, consent: &Consent) -> Result<(), StorageError> {
         within(self.0.save_consent(consent)).await
+    }
+}
+
+#[async_trait]
+impl<S: KeyStore> KeyStore for Bounded<S> {
+    async fn query_signing_keys(&self, issuer: &Issuer) -> Result<Vec<SigningKey>, StorageError> {
+        within(self.0.query_signing_keys(issuer)).await
+    }
+
+    async fn save_signing_key(&self, key: &SigningKey) -> Result<bool, StorageError> {
+        within(self.0.save_signing_key(key)).await
+    }
+
+    async fn delete_signing_key(&self, key: &SigningKey) -> Result<(), StorageError> {
+        within(self.0.delete_signing_key(key)).await
     }
 }

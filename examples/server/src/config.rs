@@ -1,29 +1,37 @@
 //! The configuration file: read as TOML, then checked entry by entry, so that an error names the entry.
 
+mod registered;
+
 use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 
-use grantwell::model::{Client, ClientId, ClientMetadata, ClientPolicy, ClientSecret};
-use grantwell::{Digest, Timestamp};
+use grantwell::jose::Algorithm;
+use grantwell::model::{Client, ClientId};
+use grantwell::signing::RotatingKeys;
 use serde::Deserialize;
 use toml::Table;
 
+pub(crate) use self::registered::{Entries, Registered};
 use crate::store::Store;
+use crate::tls::TlsFiles;
 use crate::users::{User, Users};
 
 /// What the server is started with.
 pub struct Config {
-    /// The issuer; `None`: `http://localhost` and the port that is listened on.
+    /// The issuer; `None`: `http://localhost` and the port that is listened on, or `https://localhost` with TLS.
     pub issuer: Option<String>,
     /// The one address to listen on; `None`: port 9000 of the loopback addresses.
     pub listen: Option<SocketAddr>,
+    /// What TLS is spoken with; `None`: it is not, or by a proxy in front.
+    pub tls: Option<TlsFiles>,
     /// Where state is kept.
     pub store: Store,
     /// The file of secret keys, made where there is none; `None`: see [`Self::key_file`].
     pub keys: Option<PathBuf>,
-    pub(crate) clients: Vec<Client>,
+    pub(crate) entries: Entries,
+    pub(crate) signing: Option<Signing>,
     pub(crate) users: Users,
     pub(crate) resource_servers: Vec<ClientId>,
     /// What each scope means, in a sentence.
@@ -40,28 +48,39 @@ pub struct ConfigError(String);
 struct File {
     issuer: Option<String>,
     listen: Option<SocketAddr>,
+    tls: Option<TlsFiles>,
     store: Option<String>,
     keys: Option<PathBuf>,
+    signing: Option<Signing>,
     #[serde(default)]
-    resource_servers: Vec<String>,
+    resource_servers: Vec<ClientId>,
     #[serde(default)]
     clients: Vec<Table>,
+    #[serde(default)]
+    resources: Vec<Table>,
     #[serde(default)]
     users: Vec<Table>,
     #[serde(default)]
     scopes: BTreeMap<String, String>,
 }
 
-#[derive(Deserialize)]
-struct ClientEntry {
-    client_id: String,
-    client_secret: Option<Plain>,
-    #[serde(default)]
-    client_secret_expires_at: u64,
-    #[serde(default)]
-    policy: ClientPolicy,
-    #[serde(flatten)]
-    metadata: ClientMetadata,
+/// By which keys tokens are signed.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Signing {
+    algorithms: Vec<Algorithm>,
+    /// Seconds.
+    rotate_every: Option<u64>,
+    /// Seconds.
+    publish_ahead: Option<u64>,
+}
+
+impl Signing {
+    pub(crate) fn keys(&self) -> RotatingKeys {
+        let keys = RotatingKeys::new(self.algorithms.iter().copied());
+        let keys = self.rotate_every.into_iter().fold(keys, RotatingKeys::every);
+        self.publish_ahead.into_iter().fold(keys, RotatingKeys::publish_ahead)
+    }
 }
 
 impl Config {
@@ -87,18 +106,17 @@ impl Config {
     /// The text is no TOML, or an entry contradicts itself or another one.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let file: File = toml::from_str(text).map_err(|error| syntax_error(text, &error))?;
-        let File { issuer, listen, store, keys, resource_servers, clients, users, scopes } = file;
+        let File { issuer, listen, tls, store, keys, signing, resource_servers, clients, resources, users, scopes } =
+            file;
         let store = store.as_deref().map(Store::from_str).transpose();
         let store = store.map_err(|error| ConfigError(format!("store: {error}")))?.unwrap_or_default();
-        let clients = entries("client", "client_id", clients, client)?;
-        let users = Users::new(entries("user", "user_id", users, User::from_entry)?);
-        let resource_servers: Vec<ClientId> = resource_servers.iter().map(|id| id.as_str().into()).collect();
-        let may_ask = |id: &ClientId| clients.iter().any(|client| client.id() == id && !client.is_public());
-        if let Some(id) = resource_servers.iter().find(|id| !may_ask(id)) {
-            let id = id.as_str();
-            return Err(ConfigError(format!("resource_servers: there is no client {id:?} that authenticates")));
-        }
-        Ok(Self { issuer, listen, store, keys, clients, users, resource_servers, scopes })
+        let entries = Entries { clients, resources, signs: signing.is_some() };
+        // What is wrong under any issuer is told now, with the file's name.
+        let Registered { clients, .. } = entries.under(issuer.as_deref().unwrap_or("http://localhost"))?;
+        clients.iter().for_each(tell_unread);
+        let resource_servers = authenticating(resource_servers, &clients)?;
+        let users = Users::new(self::entries("user", "user_id", &users, User::from_entry)?);
+        Ok(Self { issuer, listen, tls, store, keys, entries, signing, users, resource_servers, scopes })
     }
 
     /// The file of secret keys; `None`: they end with the process, like what the memory store holds.
@@ -115,11 +133,11 @@ impl Config {
 fn entries<T>(
     kind: &str,
     key: &str,
-    tables: Vec<Table>,
-    parse: impl Fn(Table) -> Result<T, String>,
+    tables: &[Table],
+    parse: impl Fn(&Table) -> Result<T, String>,
 ) -> Result<Vec<T>, ConfigError> {
     let mut seen = HashSet::new();
-    let parse_entry = |(index, table): (usize, Table)| {
+    let parse_entry = |(index, table): (usize, &Table)| {
         let name = match table.get(key).and_then(|id| id.as_str()) {
             Some(id) => format!("{kind} {id:?}"),
             None => format!("{kind} number {}", index + 1),
@@ -129,37 +147,26 @@ fn entries<T>(
         }
         parse(table).map_err(|error| ConfigError(format!("{name}: {error}")))
     };
-    tables.into_iter().enumerate().map(parse_entry).collect()
+    tables.iter().enumerate().map(parse_entry).collect()
 }
 
-fn client(table: Table) -> Result<Client, String> {
-    let entry: ClientEntry = table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
-    if let Some(unserved) = unserved(&entry.metadata) {
-        return Err(format!("{unserved:?} is not served here"));
-    }
-    for name in entry.metadata.other.keys().filter(|name| !name.contains('#')) {
-        tracing::warn!(client_id = entry.client_id, name, "nothing here reads this member of a client");
-    }
-    let secret = entry.client_secret.map(|secret| ClientSecret::Digest(Digest::of(&secret.0)));
-    let client = Client::new(entry.client_id.as_str().into(), secret, entry.metadata)
-        .and_then(|client| client.with_policy(entry.policy))
-        .map_err(|error| error.to_string())?;
-    // Zero: it does not expire (RFC 7591 section 3.2.1).
-    match entry.client_secret_expires_at {
-        0 => Ok(client),
-        end => Ok(client.with_secret_until(Timestamp::from_unix(end))),
+/// The resource servers, each of which is a client.
+fn authenticating(ids: Vec<ClientId>, clients: &[Client]) -> Result<Vec<ClientId>, ConfigError> {
+    let may_ask = |id: &&ClientId| clients.iter().any(|client| client.id() == *id && !client.is_public());
+    match ids.iter().find(|id| !may_ask(id)) {
+        Some(id) => {
+            let id = id.as_str();
+            Err(ConfigError(format!("resource_servers: there is no client {id:?} that authenticates")))
+        }
+        None => Ok(ids),
     }
 }
 
-const METHODS: [&str; 3] = ["none", "client_secret_basic", "client_secret_post"];
-const GRANT_TYPES: [&str; 3] = ["authorization_code", "refresh_token", "client_credentials"];
-
-/// What the client is registered for and this server does not have.
-fn unserved(metadata: &ClientMetadata) -> Option<&str> {
-    let method = metadata.token_endpoint_auth_method.as_str();
-    let grant_types = metadata.grant_types.iter().map(String::as_str);
-    let unserved = grant_types.filter(|name| !GRANT_TYPES.contains(name));
-    Some(method).filter(|name| !METHODS.contains(name)).into_iter().chain(unserved).next()
+fn tell_unread(client: &Client) {
+    for name in client.metadata().other.keys().filter(|name| !name.contains('#')) {
+        let client_id = client.id().as_str();
+        tracing::warn!(client_id, name, "nothing here reads this member of a client");
+    }
 }
 
 /// A secret in the file. An error about it does not repeat it.
@@ -196,8 +203,9 @@ mod tests {
         let config = Config::parse(Config::BUILT_IN).unwrap();
         assert!(config.issuer.is_none() && config.listen.is_none());
         assert_eq!(config.store.to_string(), "grantwell.db");
-        assert_eq!(config.clients[0].metadata().client_name.as_deref(), Some("Example client"));
-        assert!(!config.clients[0].policy().require_pkce);
+        let client = &config.entries.under("https://as.example").unwrap().clients[0];
+        assert_eq!(client.metadata().client_name.as_deref(), Some("Example client"));
+        assert!(!client.policy().require_pkce);
     }
 
     #[test]
@@ -218,6 +226,23 @@ mod tests {
             ),
             ("[[clients]]\nclient_id = 'c'\nclient_secret = 87654321", "client \"c\": a secret or password is not"),
             ("[[clients]]\nclient_id = 'c'\nclient_secret = ''", "client \"c\": a secret or password is not"),
+            (
+                "[[clients]]\nclient_id = 'c'\npolicy = { access_token_format = 'jwt' }",
+                "client \"c\": policy.access_token_format is \"jwt\", but there is no [signing]",
+            ),
+            ("[signing]\nalgorithms = ['none']", "line 2: unknown variant `none`"),
+            ("[signing]\nalgorithms = ['RS256']\nevery = 1", "line 3: unknown field `every`"),
+            ("[[resources]]", "resource number 1: missing field `resource`"),
+            ("[[resources]]\nresource = 'api'", "resource \"api\": not an absolute URI without a fragment"),
+            ("[[resources]]\nresource = '{issuer}'\naud = 'a'", "resource \"{issuer}\": unknown field `aud`"),
+            (
+                "[[resources]]\nresource = '{issuer}/api'\naccess_tokens = 'jwt'",
+                "resource \"{issuer}/api\": access_tokens is \"jwt\", but there is no [signing]",
+            ),
+            (
+                "[[resources]]\nresource = '{issuer}/api'\nclients = ['c']",
+                "resource \"{issuer}/api\": there is no client \"c\"",
+            ),
             ("[[users]]\nuser_id = 'u'\npassword = 87654321", "user \"u\": a secret or password is not"),
             ("[[users]]\nuser_id = ''\npassword = 'p'", "user \"\": user_id is empty"),
             ("[[users]]\nuser_id = 'u'", "user \"u\": "),

@@ -9,6 +9,8 @@ use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use grantwell::{Randomness as _, SecretKey, SystemRandomness};
 
+use crate::secret_file;
+
 /// `openssl` pads what it encodes, so padding is taken and not asked for.
 const BASE64URL: GeneralPurpose = GeneralPurpose::new(
     &URL_SAFE,
@@ -41,7 +43,7 @@ pub enum KeysError {
         /// Why.
         source: io::Error,
     },
-    /// It cannot be read.
+    /// It cannot be read, or is open to others.
     #[error("the key file {} cannot be read: {source}", path.display())]
     Read {
         /// Which.
@@ -49,9 +51,6 @@ pub enum KeysError {
         /// Why.
         source: io::Error,
     },
-    /// Other users of the machine may read it.
-    #[error("the key file {path} is open to others: chmod 600 {path}", path = .0.display())]
-    OpenToOthers(PathBuf),
     /// A line is no key.
     #[error("the key file {}, line {line}: this is not 32 bytes as base64url", path.display())]
     Line {
@@ -76,7 +75,8 @@ impl Keys {
         if !path.exists() {
             create(path).map_err(|source| KeysError::Create { path: path.to_owned(), source })?;
         }
-        parse(path, &read(path)?)
+        let text = secret_file::read(path).map_err(|source| KeysError::Read { path: path.to_owned(), source })?;
+        parse(path, &text)
     }
 
     pub(crate) const fn current(&self) -> &SecretKey {
@@ -131,31 +131,6 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 #[cfg(not(unix))]
 fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())
-}
-
-fn read(path: &Path) -> Result<String, KeysError> {
-    let unreadable = |source| KeysError::Read { path: path.to_owned(), source };
-    if !path.metadata().map_err(unreadable)?.is_file() {
-        return Err(unreadable(io::Error::other("this is not a regular file")));
-    }
-    let file = File::open(path).map_err(unreadable)?;
-    // Of the open file: its name may come to mean another.
-    if is_open_to_others(&file).map_err(unreadable)? {
-        return Err(KeysError::OpenToOthers(path.to_owned()));
-    }
-    io::read_to_string(file).map_err(unreadable)
-}
-
-#[cfg(unix)]
-fn is_open_to_others(file: &File) -> io::Result<bool> {
-    use std::os::unix::fs::MetadataExt as _;
-
-    Ok(file.metadata()?.mode() & 0o077 != 0)
-}
-
-#[cfg(not(unix))]
-fn is_open_to_others(_: &File) -> io::Result<bool> {
-    Ok(false)
 }
 
 fn parse(path: &Path, text: &str) -> Result<Keys, KeysError> {
@@ -237,7 +212,8 @@ mod tests {
         for (mode, is_taken) in [(0o640, false), (0o604, false), (0o620, false), (0o601, false), (0o400, true)] {
             std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
             let outcome = Keys::open(&path).map(|_| ()).map_err(|error| error.to_string());
-            let refused = format!("the key file {0} is open to others: chmod 600 {0}", path.display());
+            let refused =
+                format!("the key file {0} cannot be read: it is open to others: chmod 600 {0}", path.display());
             assert_eq!(outcome, if is_taken { Ok(()) } else { Err(refused) }, "{mode:o}");
         }
     }

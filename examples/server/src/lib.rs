@@ -6,16 +6,16 @@
 //! |---|---|
 //! | `oauth` | the library's parts put together |
 //! | `store`, `state` | where state is kept; opening it, and what is built upon it |
-//! | `bounded`, `purge` | a time limit for the store; the clock that purges it |
-//! | `keys` | the file of secret keys |
+//! | `bounded`, `purge` | a time limit for the store; what is due from time to time |
+//! | `keys`, `secret_file` | the file of secret keys; reading what is nobody else's |
 //! | `authorize` | the authorization endpoint and the consent page, where library and session meet |
 //! | `login`, `logout` | the pages around a session |
-//! | `api` | an API behind a bearer check |
+//! | `api` | an API that access tokens open |
 //! | `session`, `cookie`, `form` | who is logged in; what a form must carry |
 //! | `users`, `limiter` | passwords, and how often they may be guessed |
 //! | `config`, `site` | the file, and the URLs that follow from the issuer |
 //! | `pages`, `failure` | templates and the answers that go wrong |
-//! | `app`, `listen` | routes and sockets |
+//! | `app`, `listen`, `tls` | routes, sockets, the handshake |
 
 mod api;
 mod app;
@@ -33,10 +33,12 @@ mod logout;
 mod oauth;
 mod pages;
 mod purge;
+mod secret_file;
 mod session;
 mod site;
 mod state;
 mod store;
+mod tls;
 mod users;
 
 use std::io;
@@ -47,6 +49,7 @@ pub use keys::KeysError;
 pub use listen::Running;
 pub use site::InvalidIssuer;
 pub use store::{InvalidStore, Store};
+pub use tls::{TlsError, TlsFiles};
 
 /// Why the server does not start. One line.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +66,9 @@ pub enum StartError {
     /// The issuer is not a URL that the server can live under.
     #[error("issuer {0:?}: {1}")]
     Issuer(String, #[source] InvalidIssuer),
+    /// The server cannot prove itself.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The secret keys cannot be had.
     #[error(transparent)]
     Keys(#[from] KeysError),
@@ -74,6 +80,9 @@ pub enum StartError {
         /// Why.
         reason: String,
     },
+    /// Under this issuer, an entry of the configuration contradicts itself or another one.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The library refuses the configuration.
     #[error(transparent)]
     Build(#[from] grantwell::BuildError),
@@ -81,14 +90,18 @@ pub enum StartError {
 
 /// Starts a server in the current tokio runtime.
 ///
-/// Without an issuer in `config` it is `http://localhost` with the port that is listened on.
+/// Without an issuer in `config` it is `localhost` with the port that is listened on, by `https` if there is TLS.
 ///
 /// # Errors
 /// [`StartError`]; then nothing keeps running.
 pub async fn start(config: Config) -> Result<Running, StartError> {
-    let listeners = listen::bind(config.listen).await?;
+    let tls = config.tls.as_ref().map(tls::Tls::new).transpose()?;
+    let listeners = listen::bind(config.listen, tls).await?;
     let issuer = config.issuer.clone().unwrap_or_else(|| listeners.default_issuer());
-    let site = site::Site::new(&issuer).map_err(|error| StartError::Issuer(issuer, error))?;
+    let site = site::Site::new(&issuer).map_err(|error| StartError::Issuer(issuer.clone(), error))?;
+    if config.tls.is_some() && !site.is_https() {
+        return Err(StartError::Issuer(issuer, InvalidIssuer::NotHttps));
+    }
     let app = app::App::new(config, site).await?;
     Ok(listeners.serve(app))
 }

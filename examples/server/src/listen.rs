@@ -1,5 +1,6 @@
 //! Sockets: where the server listens, how it serves a connection, and how it stops.
 
+use std::error::Error;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -15,7 +16,8 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
+use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -23,6 +25,7 @@ use tokio::time::timeout;
 use tower_service::Service as _;
 
 use crate::app::{self, App};
+use crate::tls::Tls;
 use crate::{StartError, purge};
 
 const PORT: u16 = 9000;
@@ -34,10 +37,11 @@ const STOP_WITHIN: Duration = Duration::from_secs(5);
 
 pub(crate) struct Listeners {
     bound: Vec<(TcpListener, SocketAddr)>,
+    tls: Option<Tls>,
 }
 
 /// Listens on `address`, or else on both addresses that `localhost` may stand for.
-pub(crate) async fn bind(address: Option<SocketAddr>) -> Result<Listeners, StartError> {
+pub(crate) async fn bind(address: Option<SocketAddr>, tls: Option<Tls>) -> Result<Listeners, StartError> {
     let first = address.unwrap_or((Ipv4Addr::LOCALHOST, PORT).into());
     let mut bound = vec![listen(first).await?];
     if address.is_none() {
@@ -49,7 +53,7 @@ pub(crate) async fn bind(address: Option<SocketAddr>) -> Result<Listeners, Start
             Err(error) => return Err(error),
         }
     }
-    Ok(Listeners { bound })
+    Ok(Listeners { bound, tls })
 }
 
 async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
@@ -63,9 +67,11 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartE
 
 impl Listeners {
     pub(crate) fn default_issuer(&self) -> String {
-        match self.bound.first().map_or(PORT, |(_, address)| address.port()) {
-            80 => "http://localhost".to_owned(),
-            port => format!("http://localhost:{port}"),
+        match (&self.tls, self.bound.first().map_or(PORT, |(_, address)| address.port())) {
+            (None, 80) => "http://localhost".to_owned(),
+            (None, port) => format!("http://localhost:{port}"),
+            (Some(_), 443) => "https://localhost".to_owned(),
+            (Some(_), port) => format!("https://localhost:{port}"),
         }
     }
 
@@ -74,11 +80,12 @@ impl Listeners {
         let router = app::router(app.clone());
         let stop = watch::Sender::new(());
         let mut tasks = JoinSet::new();
-        tasks.spawn(purge::run(app.purged.clone(), stop.subscribe()));
+        tasks.spawn(purge::run(app.server.clone(), app.purged.clone(), stop.subscribe()));
+        let serving = Serving { tls: self.tls, router, stop: stop.subscribe() };
         let mut addresses = Vec::new();
         for (listener, address) in self.bound {
             addresses.push(address);
-            tasks.spawn(accept(listener, router.clone(), stop.subscribe()));
+            tasks.spawn(serving.clone().accept(listener));
         }
         Running { addresses, app, stop, tasks }
     }
@@ -120,26 +127,56 @@ impl Running {
     }
 }
 
-/// Accepts connections until `stop` is dropped, then waits for the last of them.
-async fn accept(mut listener: TcpListener, router: Router, mut stop: watch::Receiver<()>) {
-    let connections = GracefulShutdown::new();
-    loop {
-        let (stream, address) = tokio::select! {
-            accepted = Listener::accept(&mut listener) => accepted,
-            _ = stop.changed() => break,
-        };
-        let connection = connections.watch(connection(stream, address.ip(), router.clone()));
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "connection lost");
-            }
-        });
-    }
-    drop(listener);
-    connections.shutdown().await;
+/// What the connections of all listeners share.
+#[derive(Clone)]
+struct Serving {
+    tls: Option<Tls>,
+    router: Router,
+    stop: watch::Receiver<()>,
 }
 
-fn connection(stream: TcpStream, address: IpAddr, router: Router) -> impl GracefulConnection<Error = hyper::Error> {
+impl Serving {
+    /// Accepts connections until the server stops, then waits for the last of them.
+    async fn accept(mut self, mut listener: TcpListener) {
+        let connections = GracefulShutdown::new();
+        loop {
+            let (stream, address) = tokio::select! {
+                accepted = Listener::accept(&mut listener) => accepted,
+                _ = self.stop.changed() => break,
+            };
+            let served = self.clone().serve(stream, address.ip(), connections.watcher());
+            tokio::spawn(async move {
+                if let Err(error) = served.await {
+                    tracing::debug!(error, "connection lost");
+                }
+            });
+        }
+        drop(listener);
+        connections.shutdown().await;
+    }
+
+    async fn serve(
+        mut self,
+        stream: TcpStream,
+        address: IpAddr,
+        watcher: Watcher,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let Some(tls) = self.tls else {
+            return Ok(watcher.watch(connection(stream, address, self.router)).await?);
+        };
+        let stream = tokio::select! {
+            handshake = tls.handshake(stream) => handshake?,
+            _ = self.stop.changed() => return Ok(()),
+        };
+        Ok(watcher.watch(connection(stream, address, self.router)).await?)
+    }
+}
+
+fn connection(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    address: IpAddr,
+    router: Router,
+) -> impl GracefulConnection<Error = hyper::Error> {
     let answer = move |mut request: Request<Incoming>| {
         // The socket's own address: no header is to be trusted here.
         request.extensions_mut().insert(ClientAddress(address.to_canonical()));

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser};
-use grantwell_server::{Config, Running, Store};
+use grantwell_server::{Config, Running, Store, TlsFiles};
 use tracing_subscriber::EnvFilter;
 
 /// A complete OAuth 2.0 authorization server, with login and consent pages and a small API.
@@ -28,6 +28,12 @@ struct Options {
     /// The issuer identifier: the URL that clients reach this server by. Replicas have the same one.
     #[arg(long, value_name = "URL")]
     issuer: Option<String>,
+    /// Speaks TLS with this certificate (and those that lead to a root, behind it), in PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_certificate: Option<PathBuf>,
+    /// The certificate's private key, in PEM. Other users of the machine must not be able to read it.
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    tls_key: Option<PathBuf>,
     /// Where state is kept: memory, sqlite:PATH, postgres://USER@HOST/DATABASE or redis://HOST/NUMBER.
     ///
     /// By default sqlite:grantwell.db, a file in the working directory. A URL with a password is better given in the
@@ -92,6 +98,8 @@ async fn run(options: Options, store: Option<Store>) -> Result<(), Box<dyn Error
     };
     config.listen = options.listen.or(config.listen);
     config.issuer = options.issuer.or(config.issuer);
+    let tls = options.tls_certificate.zip(options.tls_key);
+    config.tls = tls.map(|(certificate, key)| TlsFiles { certificate, key }).or(config.tls);
     config.store = store.unwrap_or(config.store);
     config.keys = options.keys.or(config.keys);
     let kept = kept(&config);

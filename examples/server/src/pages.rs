@@ -41,6 +41,8 @@ pub(crate) struct Consent<'a> {
     pub(crate) user_id: &'a str,
     /// Names, and what they mean as far as the configuration says so.
     pub(crate) scopes: Vec<(&'a str, &'a str)>,
+    /// The resources it is asked for, by their URIs.
+    pub(crate) resources: &'a [String],
     pub(crate) redirect_host: &'a str,
 }
 

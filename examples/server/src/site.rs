@@ -1,5 +1,6 @@
 //! Where the server lives: everything that follows from the issuer, and from nothing a request says.
 
+use grantwell::resource::ResourceIdentifier;
 use url::{Origin, Url};
 
 /// The issuer's URL, taken apart.
@@ -9,6 +10,8 @@ pub(crate) struct Site {
     pub(crate) base: String,
     /// The home page's path.
     pub(crate) home: String,
+    /// The API that the server's tokens open.
+    pub(crate) api: ResourceIdentifier,
     origin: Origin,
     url: Url,
 }
@@ -23,6 +26,12 @@ pub enum InvalidIssuer {
     /// Its path has other characters than letters, digits and `-._~`.
     #[error("the path may have letters, digits and -._~ only")]
     Path,
+    /// It is not written as a parser of URLs would write it, or is neither https nor a loopback host's http.
+    #[error("it must be an https URL (http on a loopback host) in its normal form")]
+    Form,
+    /// It begins with http, and there is TLS.
+    #[error("this server speaks TLS: its issuer begins with https")]
+    NotHttps,
 }
 
 impl Site {
@@ -34,7 +43,8 @@ impl Site {
             return Err(InvalidIssuer::Path);
         }
         let (base, home) = (base.to_owned(), format!("{base}/"));
-        Ok(Self { issuer: issuer.to_owned(), base, home, origin: url.origin(), url })
+        let api = format!("{}/api", issuer.trim_end_matches('/')).parse().map_err(|_| InvalidIssuer::Form)?;
+        Ok(Self { issuer: issuer.to_owned(), base, home, api, origin: url.origin(), url })
     }
 
     pub(crate) fn is_https(&self) -> bool {
@@ -48,6 +58,11 @@ impl Site {
 
     pub(crate) fn metadata_url(&self) -> String {
         self.origin.ascii_serialization() + &self.metadata_path()
+    }
+
+    /// The path of the API's metadata, which is at the origin's root (RFC 9728 section 3.1).
+    pub(crate) fn api_metadata_path(&self) -> String {
+        format!("/.well-known/oauth-protected-resource{}/api", self.base)
     }
 
     fn has_path(&self, path: &str) -> bool {

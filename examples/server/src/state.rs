@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use grantwell::resource::BearerCheck;
+use grantwell::resource::ResourceServer;
 use grantwell::storage::PurgeStore;
 use grantwell::stores::MemoryStore;
 use grantwell::{AuthorizationServer, BuildError};
@@ -38,7 +38,7 @@ const REDIS_PAUSE: Duration = Duration::from_millis(500);
 /// What the server has of its store, whichever it is.
 pub(crate) struct Opened {
     pub(crate) server: AuthorizationServer,
-    pub(crate) bearer: BearerCheck,
+    pub(crate) api: ResourceServer,
     pub(crate) sessions: Arc<dyn SessionStore>,
     /// What must be told to forget; Redis does by itself.
     pub(crate) purged: Vec<Arc<dyn PurgeStore>>,
@@ -79,8 +79,8 @@ impl Opened {
         sessions: Arc<dyn SessionStore>,
         purged: Vec<Arc<dyn PurgeStore>>,
     ) -> Result<Self, BuildError> {
-        let (server, bearer) = parts.over(Bounded(state))?;
-        Ok(Self { server, bearer, sessions, purged })
+        let (server, api) = parts.over(Bounded(state))?;
+        Ok(Self { server, api, sessions, purged })
     }
 }
 

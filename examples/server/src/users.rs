@@ -37,8 +37,8 @@ struct Entry {
 }
 
 impl User {
-    pub(crate) fn from_entry(table: Table) -> Result<Self, String> {
-        let entry: Entry = table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
+    pub(crate) fn from_entry(table: &Table) -> Result<Self, String> {
+        let entry: Entry = table.clone().try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
         if entry.user_id.is_empty() {
             return Err("user_id is empty".to_owned());
         }

@@ -100,7 +100,7 @@ fn a_bad_issuer_is_told_in_one_line() {
 
 #[test]
 fn a_bad_flag_is_refused() {
-    for args in [&["--nonsense"][..], &["--listen", "nowhere"], &["--config"]] {
+    for args in [&["--nonsense"][..], &["--listen", "nowhere"], &["--config"], &["--tls-key", "key.pem"]] {
         let Ended { code, stdout, stderr } = Program::start(args).end(START_WITHIN);
         assert_eq!((code, &*stdout), (Some(2), ""), "{args:?}");
         assert!(stderr.contains(args[0]), "{stderr}");

@@ -6,7 +6,7 @@ mod support;
 use futures_util::future::join_all;
 use grantwell_server::{Config, Store};
 use reqwest::{Method, StatusCode};
-use support::{AUTHORIZE, Browser, CLIENT, Page, Server, USER, config, start_on, store};
+use support::{AUTHORIZE, Browser, CLIENT, Page, Server, USER, config, config_of, full, start_on, store};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
@@ -27,7 +27,12 @@ impl Shared {
     }
 
     fn config(&self) -> Config {
-        let mut config = config("issuer = 'http://localhost:9000'", "");
+        self.by(config("", ""))
+    }
+
+    /// A replica with this configuration.
+    fn by(&self, mut config: Config) -> Config {
+        config.issuer = Some("http://localhost:9000".to_owned());
         config.store = self.store.clone();
         config.keys = Some(self.folder.path().join("secret.keys"));
         config
@@ -115,6 +120,21 @@ async fn replicas_start_at_the_same_moment_where_nothing_is_yet() {
                 panic!("{error}");
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn replicas_sign_by_the_same_keys() {
+    let shared = Shared::sqlite();
+    let replicas = join_all((0..4).map(|_| start_on(shared.by(config_of(&full()))))).await;
+    let browsers: Vec<Browser> = replicas.iter().map(Server::browser).collect();
+    let sets = join_all(browsers.iter().map(async |browser| browser.get("/jwks").await.json())).await;
+    assert!(sets[0]["keys"].as_array().unwrap().len() >= 2, "{}", sets[0]);
+    assert!(sets.iter().all(|set| *set == sets[0]), "{sets:?}");
+    for (browser, next) in browsers.iter().zip(browsers.iter().cycle().skip(1)) {
+        let token = browser.token(("machine", "machine-secret"), &[("grant_type", "client_credentials")]).await.json();
+        let me = next.me(token["access_token"].as_str().unwrap()).await;
+        assert_eq!(me.json()["client_id"], "machine");
     }
 }
 

@@ -11,7 +11,7 @@ use grantwell_server::{Config, Store};
 use grantwell_sqlx::sqlite_options;
 use reqwest::StatusCode;
 use sqlx::SqlitePool;
-use support::{AUTHORIZE, Browser, Page, Server, USER, built_in, config, config_of, start_on};
+use support::{AUTHORIZE, Browser, Page, Server, USER, built_in, config, config_of, full, start_on};
 use tempfile::TempDir;
 use tokio::time::{Duration, Instant, sleep};
 
@@ -92,6 +92,17 @@ async fn a_restart_loses_nothing() {
     for token in [access_token, newer] {
         assert_eq!(browser.me(&token).await.status, StatusCode::UNAUTHORIZED, "the replay revoked it");
     }
+}
+
+#[tokio::test]
+async fn the_signing_keys_last() {
+    let place = Place::new();
+    let server = start_on(place.holds(config_of(&full()))).await;
+    let keys = server.browser().get("/jwks").await.json();
+    assert!(keys["keys"].as_array().unwrap().len() >= 2, "{keys}");
+    server.running.stop().await;
+    let server = start_on(place.holds(config_of(&full()))).await;
+    assert_eq!(server.browser().get("/jwks").await.json(), keys);
 }
 
 #[tokio::test]

@@ -32,7 +32,12 @@ impl AtConsent<'_> {
         if !self.may_be_silent() || self.request.prompts.contains(&Prompt::Consent) {
             return Ok(false);
         }
-        Ok(self.remembered().await?.is_some_and(|consent| consent.scope.covers(&self.request.scope)))
+        Ok(self.remembered().await?.is_some_and(|consent| {
+            let (given, asked) = (&consent.resources, &self.request.resources);
+            // Naming no resource asks for the server's default ones, which no other consent covers.
+            let has_resources = contains_all(given, asked) && given.is_empty() == asked.is_empty();
+            has_resources && consent.scope.covers(&self.request.scope)
+        }))
     }
 
     async fn remembered(&self) -> Result<Option<Consent>, Error> {
@@ -43,12 +48,15 @@ impl AtConsent<'_> {
         Ok(found.filter(|consent| self.context.is_own("consent", &consent.issuer)))
     }
 
-    /// Remembers that the user allows `scope` of what was asked, beside what they allowed before and were not asked
-    /// now.
+    /// Remembers that the user allows `scope` of what was asked, beside what they allowed before for the same resources
+    /// and were not asked now.
     pub(super) async fn remember(&self, scope: &Scope) -> Result<(), Error> {
         let store = self.context.abilities.consents.as_ref().filter(|_| self.may_be_silent());
         let Some(store) = store else { return Ok(()) };
-        let before = self.remembered().await?.map(|consent| consent.scope).unwrap_or_default();
+        let resources = &self.request.resources;
+        let is_same =
+            |own: &Consent| contains_all(&own.resources, resources) && contains_all(resources, &own.resources);
+        let before = self.remembered().await?.filter(is_same).map(|consent| consent.scope).unwrap_or_default();
         let target = &self.request.target;
         let consent = Consent {
             issuer: self.context.config.issuer.clone(),
@@ -56,7 +64,7 @@ impl AtConsent<'_> {
             client_id: target.client.id().clone(),
             redirect_uri: target.redirect_uri.without_loopback_port(),
             scope: before.without(&self.request.scope).union(scope),
-            resources: Vec::new(),
+            resources: resources.clone(),
             given_at: self.request.received_at,
         };
         Ok(store.save_consent(&consent).await?)
@@ -81,7 +89,8 @@ impl AtConsent<'_> {
     pub(super) fn authorization(&self, scope: Scope, seed: &Seed) -> Authorization {
         let (client, now) = (&self.request.target.client, self.request.received_at);
         let authorization = self.context.new_authorization(client, self.login, scope, now);
-        Authorization { id: seed.authorization_id(), ..authorization }
+        let resources = self.request.resources.clone();
+        Authorization { id: seed.authorization_id(), resources, ..authorization }
     }
 
     /// Answers the client with what was saved.
@@ -102,9 +111,14 @@ impl AtConsent<'_> {
     }
 }
 
-/// The digest of what a consent page shows; parameters that were left out follow from the client's registration, which
-/// may change while the user reads.
+fn contains_all(these: &[String], those: &[String]) -> bool {
+    those.iter().all(|one| these.contains(one))
+}
+
+/// The digest of what a consent page shows; parameters that were left out follow from the client's registration and
+/// resources from the host's rule, which may change while the user reads.
 pub(super) fn shown(request: &AuthorizationRequest) -> Digest {
     let params = [("redirect_uri", request.target.redirect_uri.as_str()), ("scope", request.scope.as_str())];
-    request_digest(&params.into_iter().collect())
+    let resources = request.resources.iter().map(|resource| ("resource", resource.as_str()));
+    request_digest(&params.into_iter().chain(resources).collect())
 }

@@ -27,7 +27,7 @@ impl From<Error> for Refusal {
 }
 
 /// The parameters the endpoint itself knows; extensions name their own.
-const KNOWN: [&str; 9] = [
+const KNOWN: [&str; 10] = [
     "response_type",
     "client_id",
     "redirect_uri",
@@ -36,6 +36,7 @@ const KNOWN: [&str; 9] = [
     "response_mode",
     "prompt",
     "max_age",
+    "acr_values",
     "login_hint",
 ];
 
@@ -83,23 +84,26 @@ impl AuthorizationEndpoint {
         let scope = Scope::requested(params.get("scope"), &target.client.metadata().scope)?;
         // The extensions see what will be there too when the user comes back.
         let params = self.kept(params)?;
-        let mut extensions = Kept::new();
-        for extension in self.extensions.iter() {
-            if let Some(kept) = extension.authorize(context, &params, &target.client).await? {
-                extensions.insert(extension.name().to_owned(), kept);
-            }
-        }
-        Ok(AuthorizationRequest {
+        let mut request = AuthorizationRequest {
             target: target.clone(),
             has_redirect_uri: params.get("redirect_uri").is_some(),
             response_type: response_type.response_type().to_owned(),
             scope,
+            resources: Vec::new(),
+            token_format: None,
             prompts: prompts(&params)?,
             max_age: max_age(&params)?,
-            extensions,
+            acr_values: acr_values(context, &params),
+            extensions: Kept::new(),
             params,
             received_at: context.now(),
-        })
+        };
+        for extension in self.extensions.iter() {
+            if let Some(kept) = extension.authorize(context, &mut request).await? {
+                request.extensions.insert(extension.name().to_owned(), kept);
+            }
+        }
+        Ok(request)
     }
 
     /// The parameters that somebody knows; the others are ignored (RFC 6749 section 3.1).
@@ -179,6 +183,12 @@ fn prompts(params: &Params) -> Result<BTreeSet<Prompt>, Error> {
         Some(prompts) if prompts.len() < 2 || !prompts.contains(&Prompt::None) => Ok(prompts),
         _ => Err(Error::new(ErrorCode::InvalidRequest, "the value is not allowed").about("prompt")),
     }
+}
+
+/// Those the host can bring about; the others are no more than a wish (OpenID Connect Core section 3.1.2.1).
+fn acr_values(context: &Context, params: &Params) -> Vec<String> {
+    let values = params.get("acr_values").unwrap_or_default().split(' ').map(str::to_owned);
+    values.filter(|value| context.config.acr_values_supported.contains(value)).collect()
 }
 
 fn max_age(params: &Params) -> Result<Option<u64>, Error> {

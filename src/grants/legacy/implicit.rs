@@ -59,6 +59,7 @@ impl ResponseType for IssueToken {
         let now = authorization.created_at;
         let scope = context.standing_scope(&authorization, client).await.map_err(denied)?;
         let approved = Approved {
+            token_format: approval.request.token_format,
             extensions: Some(approval.request.extensions.clone()),
             ..Approved::under(authorization, scope.clone(), Box::new(SaveToken(self.tokens.clone())))
         };

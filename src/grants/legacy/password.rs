@@ -64,6 +64,7 @@ impl<V: PasswordVerifier> TokenGrant for ExchangePassword<V> {
         let authorization = context.new_authorization(&request.client, &login, scope, request.now);
         let scope = context.standing_scope(&authorization, &request.client).await?;
         Ok(Approved {
+            makes_authorization: true,
             refresh_token: RefreshTokenAnswer::New,
             ..Approved::under(authorization, scope, Box::new(SaveToken(self.tokens.clone())))
         })

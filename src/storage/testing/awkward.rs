@@ -5,7 +5,7 @@ use super::sample::{Sample, scope};
 use crate::clock::Timestamp;
 use crate::model::{
     AccessToken, AuthMethod, Authorization, AuthorizationCode, Client, ClientMetadata, ClientPolicy, ClientSecret,
-    Consent, Issued, Kept, KeyId, RefreshPolicy, RefreshToken, Rotation, Scope,
+    Consent, Issued, Kept, KeyId, RefreshPolicy, RefreshToken, Rotation, Scope, SigningKey,
 };
 use crate::secret::Digest;
 
@@ -118,6 +118,18 @@ impl Sample {
         }
     }
 
+    pub(super) fn full_signing_key(&self) -> SigningKey {
+        SigningKey {
+            issuer: self.name(&awkward("https://other-as.example/")).into(),
+            algorithm: awkward("alg"),
+            generation: LARGE,
+            jwk: json!({ "kty": "RSA", "n": awkward_lines("n"), "x5c": kept() }),
+            private_key: awkward_lines("key"),
+            created_at: self.at(6),
+            signs_from: self.at(LARGE),
+        }
+    }
+
     /// A confidential client with all that it may say about itself.
     pub(super) fn full_client(&self) -> Result<Client, Broken> {
         let text = |name: &str| Some(awkward_lines(name));
@@ -144,6 +156,7 @@ impl Sample {
             localhost_is_loopback: false,
             authorization_code_lifetime: Some(599),
             access_token_lifetime: Some(LARGE),
+            access_token_format: Some(crate::model::AccessTokenFormat::Jwt),
             refresh_token: Some(RefreshPolicy {
                 rotation: Rotation::Keep,
                 idle_lifetime: LARGE,

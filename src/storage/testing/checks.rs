@@ -8,8 +8,8 @@ use tokio::time::timeout;
 use super::broken::{Checked, ensure};
 use super::report::{Outcome, Report};
 use crate::storage::{
-    AccessTokenStore, AuthorizationCodeStore, AuthorizationStore, ClientRegistry, ConsentStore, RefreshTokenStore,
-    ReplayStore,
+    AccessTokenStore, AuthorizationCodeStore, AuthorizationStore, ClientRegistry, ConsentStore, KeyStore,
+    RefreshTokenStore, ReplayStore,
 };
 
 /// How long one check may take.
@@ -33,6 +33,7 @@ pub trait EveryStore:
     + ConsentStore
     + AuthorizationStore
     + ReplayStore
+    + KeyStore
 {
 }
 
@@ -44,6 +45,7 @@ impl<S> EveryStore for S where
         + ConsentStore
         + AuthorizationStore
         + ReplayStore
+        + KeyStore
 {
 }
 
@@ -82,7 +84,7 @@ impl<S: EveryStore> Checks<S> {
         let issuing = self.clients().tokens().authorization_codes().transactions();
         let reading = issuing.access_tokens().redemption().refresh_tokens().rotation();
         let revoking = reading.revocation().revocation_of_tokens().revoked_redemption().authorizations();
-        revoking.consents().disconnection().claims()
+        revoking.consents().disconnection().claims().signing_keys()
     }
 }
 

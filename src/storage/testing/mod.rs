@@ -57,6 +57,7 @@ mod revocation;
 mod revocation_of_tokens;
 mod rotation;
 mod sample;
+mod signing_keys;
 mod similar;
 mod tokens;
 

@@ -1,9 +1,11 @@
 use std::fmt::Display;
 
+use serde_json::Value;
+
 use crate::clock::{SystemRandomness, Timestamp, random};
 use crate::model::{
     AccessToken, Authorization, AuthorizationCode, AuthorizationId, ClientId, Consent, Issued, Issuer, Kept, KeyId,
-    RefreshHandle, RefreshToken, Scope, SessionDigest, Subject,
+    RefreshHandle, RefreshToken, Scope, SessionDigest, SigningKey, Subject,
 };
 use crate::secret::Digest;
 
@@ -176,6 +178,19 @@ impl Sample {
             scope: scope("profile"),
             resources: Vec::new(),
             given_at: self.at(0),
+        }
+    }
+
+    /// The key of that generation that signs by RS256, of an issuer that no other check has.
+    pub(super) fn signing_key(&self, generation: u64) -> SigningKey {
+        SigningKey {
+            issuer: self.name("https://as.example/").into(),
+            algorithm: "RS256".to_owned(),
+            generation,
+            jwk: Value::Null,
+            private_key: String::new(),
+            created_at: self.at(generation),
+            signs_from: self.at(generation),
         }
     }
 }

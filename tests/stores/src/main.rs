@@ -1,17 +1,19 @@
 //! A process of its own over a store: it does what it is told, a line each, several times at once.
 //!
 //! `redeem CODE` and `refresh TOKEN` answer what the token endpoint says: an access token's response, or an error.
-//! `claim NAME` and `read-then-delete CODE` answer `won` or `lost`.
+//! `claim NAME`, `sign GENERATION` and `read-then-delete CODE` answer `won` or `lost`.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "for tests")]
 
 use std::io::{BufRead as _, Write as _};
 use std::sync::Arc;
 
+use grantwell::model::SigningKey;
 use grantwell::storage::CodeState;
 use grantwell::{Digest, Timestamp};
 use grantwell_store_tests::flows::{Answer, Flows};
 use grantwell_store_tests::place::{EveryStore, Place};
 use grantwell_store_tests::with_store;
+use serde_json::Value;
 
 /// How many tasks race in this process.
 const RACERS: usize = 2;
@@ -44,6 +46,7 @@ async fn act<S: EveryStore>(store: Arc<S>, flows: Flows, line: Arc<str>) -> Stri
         ("redeem", code) => refresh_token(&flows.redeem(code).await),
         ("refresh", token) => refresh_token(&flows.refresh(token).await),
         ("claim", name) => won(store.claim(&Digest::of(name), Timestamp::from_unix(u32::MAX.into())).await.unwrap()),
+        ("sign", generation) => won(store.save_signing_key(&signing_key(generation.parse().unwrap())).await.unwrap()),
         ("read-then-delete", code) => {
             let code = Digest::of(code);
             let found = store.query_authorization_code(&code).await.unwrap();
@@ -51,6 +54,18 @@ async fn act<S: EveryStore>(store: Arc<S>, flows: Flows, line: Arc<str>) -> Stri
             won(matches!(found, Some(CodeState::Active(_))))
         }
         (other, _) => panic!("{other}?"),
+    }
+}
+
+fn signing_key(generation: u64) -> SigningKey {
+    SigningKey {
+        issuer: "https://as.example".into(),
+        algorithm: "RS256".to_owned(),
+        generation,
+        jwk: Value::Null,
+        private_key: String::new(),
+        created_at: Timestamp::from_unix(0),
+        signs_from: Timestamp::from_unix(0),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Two processes on one database race for one code, one refresh token, one `jti`: one wins, every round.
+//! Two processes on one database race for one code, one refresh token, one `jti`, one generation of a signing key: one wins, every round.
 //!
 //! GRANTWELL_ROUNDS says how many rounds.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
@@ -82,6 +82,9 @@ async fn race<S: EveryStore>(store: Arc<S>, place: Place) {
         flows.refresh(successors.into_iter().next().unwrap()).await.text("access_token");
 
         let answers = race.run(&format!("claim {round}"));
+        assert_eq!(count(&answers, |answer| answer == "won", "lost"), 1, "{answers:?}");
+
+        let answers = race.run(&format!("sign {round}"));
         assert_eq!(count(&answers, |answer| answer == "won", "lost"), 1, "{answers:?}");
 
         let answers = race.run(&format!("read-then-delete {}", flows.code("alice").await));

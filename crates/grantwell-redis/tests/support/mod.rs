@@ -4,11 +4,11 @@
 
 use grantwell::model::{
     AccessToken, AuthMethod, Authorization, AuthorizationCode, AuthorizationId, Client, ClientId, ClientMetadata,
-    Consent, Issued, KeyId, RefreshHandle, RefreshToken,
+    Consent, Issued, KeyId, RefreshHandle, RefreshToken, SigningKey,
 };
 use grantwell::storage::{
-    AuthorizationCodeStore as _, ClientRegistry as _, ConsentStore as _, RefreshTokenStore as _, ReplayStore as _,
-    TokenStore as _,
+    AuthorizationCodeStore as _, ClientRegistry as _, ConsentStore as _, KeyStore as _, RefreshTokenStore as _,
+    ReplayStore as _, TokenStore as _,
 };
 use grantwell::{Clock as _, Digest, Randomness as _, SystemClock, SystemRandomness, Timestamp};
 use grantwell_redis::RedisStore;
@@ -178,8 +178,21 @@ pub fn client(consent: &Consent) -> Client {
     Client::new(consent.client_id.clone(), None, metadata).unwrap()
 }
 
+/// Of an issuer of its own.
+pub fn signing_key() -> SigningKey {
+    SigningKey {
+        issuer: format!("https://the-issuer.example/{{{}}}", digest()).into(),
+        algorithm: "the-algorithm".to_owned(),
+        generation: 0,
+        jwk: Default::default(),
+        private_key: "sealed".to_owned(),
+        created_at: later(0),
+        signs_from: later(0),
+    }
+}
+
 /// Saves something of every kind; answers the names in it that somebody chose.
-pub async fn fill(bench: &Bench) -> [String; 3] {
+pub async fn fill(bench: &Bench) -> [String; 5] {
     let own = authorization();
     let code = code(&own);
     bench.store.save_authorization_code(&code).await.unwrap();
@@ -194,5 +207,7 @@ pub async fn fill(bench: &Bench) -> [String; 3] {
     let consent = consent(&own);
     bench.store.save_consent(&consent).await.unwrap();
     bench.store.save_client(&client(&consent)).await.unwrap();
-    [own.subject.to_string(), own.client_id.to_string(), consent.redirect_uri]
+    let key = signing_key();
+    bench.store.save_signing_key(&key).await.unwrap();
+    [own.subject.to_string(), own.client_id.to_string(), consent.redirect_uri, key.issuer.to_string(), key.algorithm]
 }

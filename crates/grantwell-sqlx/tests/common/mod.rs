@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use grantwell::model::{
     AccessToken, Authorization, AuthorizationCode, AuthorizationId, Issued, KeyId, RefreshHandle, RefreshToken,
-    SessionDigest,
+    SessionDigest, SigningKey,
 };
 use grantwell::{Digest, Timestamp};
 use sqlx::postgres::{PgPool, PgPoolOptions};
@@ -110,4 +110,16 @@ pub fn for_itself(token: &str) -> Issued {
     let issued = issued(0, token);
     let access_token = AccessToken { authorization: None, ..issued.access_token };
     Issued { authorization: None, access_token, refresh_token: None }
+}
+
+pub fn signing_key() -> SigningKey {
+    SigningKey {
+        issuer: "https://as.example".into(),
+        algorithm: "RS256".to_owned(),
+        generation: 0,
+        jwk: Default::default(),
+        private_key: "sealed".to_owned(),
+        created_at: at(0),
+        signs_from: at(0),
+    }
 }

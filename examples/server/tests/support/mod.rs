@@ -9,7 +9,7 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
 use grantwell_server::{Config, Running, Store};
 use reqwest::header::{HeaderMap, LOCATION};
-use reqwest::{Method, RequestBuilder, StatusCode, redirect};
+use reqwest::{Certificate, Method, RequestBuilder, StatusCode, redirect};
 use url::Url;
 
 pub const USER: (&str, &str) = ("id001", "mypassword");
@@ -39,10 +39,20 @@ pub fn config(settings: &str, entries: &str) -> Config {
     config_of(&format!("{settings}\n{}\n{entries}", built_in()))
 }
 
-/// The built-in file, whose password is too costly for a debug build as it stands there.
+/// The built-in file.
 pub fn built_in() -> String {
+    affordable(Config::BUILT_IN)
+}
+
+/// The file with everything in it.
+pub fn full() -> String {
+    affordable(include_str!("../../full.toml"))
+}
+
+/// The file with a password that is not too costly for a debug build.
+fn affordable(file: &str) -> String {
     let password = format!("password_hash = '{}'", cheap_hash(USER.1));
-    Config::BUILT_IN.replace("password = \"mypassword\"", &password)
+    file.replace("password = \"mypassword\"", &password)
 }
 
 pub fn config_of(text: &str) -> Config {
@@ -76,7 +86,13 @@ pub struct Browser {
 
 impl Browser {
     pub fn at(url: &str) -> Self {
-        let http = reqwest::Client::builder().cookie_store(true).redirect(redirect::Policy::none()).build().unwrap();
+        Self::trusting(&[], url)
+    }
+
+    /// A browser that trusts these certificates alone.
+    pub fn trusting(certificates: &[Certificate], url: &str) -> Self {
+        let http = reqwest::Client::builder().tls_certs_only(certificates.iter().cloned());
+        let http = http.cookie_store(true).redirect(redirect::Policy::none()).build().unwrap();
         Self { http, url: url.to_owned() }
     }
 
