@@ -76,7 +76,7 @@ step "clippy"
 cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
 # Each feature alone.
 cargo clippy -p grantwell --no-default-features --locked -- -D warnings
-for feature in cache test-util tower; do
+for feature in cache jose reqwest test-util tower; do
     cargo clippy -p grantwell --no-default-features --features $feature --locked -- -D warnings
 done
 for feature in postgres sqlite; do
@@ -144,7 +144,7 @@ done
 
 if [ "${1:-}" = --full ]; then
     step "benchmarks, one round of each"
-    cargo bench -p grantwell --bench flows --locked -- --test
+    cargo bench -p grantwell --all-features --bench flows --bench jose --locked -- --test
     tests/stores/with-databases.sh cargo bench -p grantwell-store-tests --locked -- --test
 fi
 

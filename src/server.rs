@@ -4,8 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, HeaderValue};
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response};
 
 use crate::client_auth::{Authenticator, address};
 use crate::context::Context;
@@ -17,7 +16,7 @@ use crate::interaction::{Authorize, Decision, Login};
 #[cfg(feature = "jose")]
 use crate::signing::SigningKeys;
 use crate::storage::Selector;
-use crate::wire::{error_json, json_bytes, not_found};
+use crate::wire::{document, error_json, not_found};
 
 /// An authorization server: `http::Request` in, `http::Response` out.
 #[derive(Clone)]
@@ -117,9 +116,7 @@ impl WellKnown {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return error_json(&Error::method_not_allowed("GET, HEAD"));
         }
-        let mut response = json_bytes(StatusCode::OK, self.0.0.metadata.clone());
-        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
-        response
+        document(self.0.0.metadata.clone(), 300)
     }
 }
 

@@ -11,7 +11,7 @@ use grantwell::extensions::{Resource, ResourceIndicators, ResourcePolicy, Resour
 use grantwell::grants::legacy::{Implicit, Password, PasswordVerifier};
 use grantwell::issue::{Claims, TokenFormat};
 use grantwell::model::{AccessTokenFormat, AuthMethod, Client, ClientMetadata};
-use grantwell::{Authorize, Context, Decision, Error, Login, Secret, StorageError};
+use grantwell::{AuthorizationServer, Authorize, Context, Decision, Error, Introspection, Login, Secret, StorageError};
 use serde_json::{Value, json};
 
 /// For every client, with the scope `profile`.
@@ -597,4 +597,36 @@ async fn a_decision_about_other_resources_than_were_shown_restarts_the_request()
     let response = fixture.server.decide(pending.ticket(), Some(&login), Decision::APPROVE).await;
     let tokens = fixture.redeem("sec", &redirect_param(&response, "code").unwrap()).await;
     is_for(&fixture, &tokens, json!([API]), "profile").await;
+}
+
+#[tokio::test]
+async fn a_resource_server_is_shown_the_tokens_of_its_resources_and_told_of_no_others() {
+    let fixture = protected();
+    let asked = fixture.over_the_same_store(|store, clock| {
+        AuthorizationServer::builder(ISSUER, store.clone(), store.clone())
+            .endpoint(Introspection::new().resource_server("rs").resource_server_for("sec2", [API]))
+            .clock(clock.clone())
+    });
+    let both = tokens(&fixture, &[API, FILES]).await;
+    let redeemed = async |resources: &[&str]| {
+        let answer = fixture.token("sec", &refreshing(&both, resources)).await;
+        answer.is_ok().text("access_token").to_owned()
+    };
+    let (api, files) = (redeemed(&[API]).await, redeemed(&[FILES]).await);
+    let plain = fixture.tokens("sec").await;
+    for (asks, token, expected) in [
+        ("sec2", both.text("access_token"), Some(json!([API]))),
+        ("sec2", &api, Some(json!([API]))),
+        ("sec2", &files, None),
+        ("sec2", plain.text("access_token"), Some(Value::Null)),
+        ("rs", &files, Some(json!([FILES]))),
+        ("sec", both.text("access_token"), Some(json!([API, FILES]))),
+        ("nopkce", both.text("access_token"), None),
+    ] {
+        let answer = asked.post_as("/introspect", asks, &[("token", token)]).await;
+        match expected {
+            Some(aud) => assert_eq!((&answer.json["active"], &answer.json["aud"]), (&json!(true), &aud), "{asks}"),
+            None => assert_eq!(answer.json, json!({ "active": false }), "{asks}"),
+        }
+    }
 }

@@ -9,8 +9,8 @@ use grantwell::issue::JwtAccessTokens;
 use grantwell::jose::{Algorithm, Jws, PublicKeys as _};
 use grantwell::model::{AccessTokenFormat, Client, ClientPolicy};
 use grantwell::signing::RotatingKeys;
-use grantwell::{Builder, Login};
 use grantwell::stores::MemoryStore;
+use grantwell::{Builder, Login};
 use serde_json::{Value, json};
 
 const API: &str = "https://api.example/";

@@ -12,9 +12,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use bytes::Bytes;
 use common::*;
+use grantwell::issue::JwtAccessTokens;
 use grantwell::jose::{Algorithm, JwkSet, PrivateKey, PublicKeys, SharedSecret, Signer as _};
 use grantwell::model::Subject;
 use grantwell::resource::{Access, JwtTokens, Requirement, ResourceServer, StoredTokens, TokenSource};
+use grantwell::signing::RotatingKeys;
 use grantwell::{Error, ErrorCode};
 use http::Request;
 use serde_json::{Value, json};
@@ -381,13 +383,25 @@ async fn every_issuer_has_its_own_keys() {
 }
 
 #[tokio::test]
-async fn beside_the_store_a_token_that_was_revoked_there_is_still_one_of_the_issuers() {
-    // Whoever wants revocation to count for JWTs asks the store alone.
-    let fixture = Fixture::new();
-    let own = key("one");
-    let token = signed(&own, HEADER, &claims().to_string()).await;
-    let stored = || StoredTokens::new(ISSUER, fixture.store.clone());
-    let signed = || JwtTokens::new(ISSUER, Arc::new(Keys::of(&[&own])));
-    assert_eq!(check(&api(stored()), &token).await.unwrap_err(), "invalid_token");
-    assert!(check(&api(stored()).or(signed()), &token).await.is_ok());
+async fn a_server_of_this_library_is_understood_by_its_store_and_by_its_keys() {
+    let fixture = Fixture::with(|builder| {
+        let keys = RotatingKeys::new([Algorithm::ES256]);
+        builder.signing_keys(keys).jwt_access_tokens(JwtAccessTokens::new(RESOURCE).by_default())
+    });
+    let keys = Arc::new(fixture.server.signing_keys().unwrap().clone());
+    let by_keys = api(JwtTokens::new(ISSUER, keys));
+    let by_store = api(StoredTokens::new(ISSUER, fixture.store.clone()));
+    let (token, own) =
+        (fixture.tokens("sec").await, fixture.token("cc", &[("grant_type", "client_credentials")]).await);
+    for (answer, is_of_a_user) in [(&token, true), (&own, false)] {
+        let token = answer.text("access_token");
+        let (stored, mut signed) = (check(&by_store, token).await.unwrap(), check(&by_keys, token).await.unwrap());
+        assert!(signed.claims.remove("jti").is_some());
+        assert_eq!(stored, signed);
+        assert_eq!((stored.subject.is_some(), stored.authorization.is_some()), (is_of_a_user, is_of_a_user));
+    }
+    let token = token.text("access_token");
+    fixture.post_as("/revoke", "sec", &[("token", token)]).await.is_ok();
+    assert_eq!(check(&by_store, token).await.unwrap_err(), "invalid_token");
+    assert!(check(&by_keys, token).await.is_ok(), "who does not ask learns nothing of the revocation");
 }

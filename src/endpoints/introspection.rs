@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -12,20 +13,23 @@ use crate::context::{Abilities, Context};
 use crate::error::{Error, ErrorCode};
 use crate::issue::refresh_token::Claimed;
 use crate::metadata::Metadata;
-use crate::model::{AuthMethod, Client, ClientId};
+use crate::model::{AccessToken, AuthMethod, Client, ClientId};
 use crate::secret::Digest;
 use crate::storage::AccessTokenStore;
 use crate::wire;
 
 /// The introspection endpoint (RFC 7662). Needs [`AccessTokenStore`].
 ///
-/// A client that authenticates learns of its own tokens; a resource server named here, of every access token, but of
-/// nobody's refresh tokens. For all others, and for every token that is not active, the answer is `{"active":false}`. A
+/// A client that authenticates learns of its own tokens; a resource server named here, of the access tokens that it may
+/// be shown, but of nobody's refresh tokens. For all others, and for every token that is not active, the answer is `{"active":false}`. A
 /// resource server is a client with a secret, whose grant types and response types may be empty.
 #[derive(Clone, Debug, Default)]
 pub struct Introspection {
-    resource_servers: Vec<ClientId>,
+    resource_servers: ResourceServers,
 }
+
+/// The clients that are resource servers, each with its resources; `None`: all of them.
+type ResourceServers = HashMap<ClientId, Option<Vec<String>>>;
 
 impl Introspection {
     /// The endpoint, at `/introspect`, for the tokens' own clients.
@@ -36,7 +40,19 @@ impl Introspection {
     /// Lets the client `client_id` introspect every access token: it is a resource server (RFC 7662 section 2.1).
     #[must_use]
     pub fn resource_server(mut self, client_id: impl Into<ClientId>) -> Self {
-        self.resource_servers.push(client_id.into());
+        self.resource_servers.insert(client_id.into(), None);
+        self
+    }
+
+    /// Lets the client `client_id` introspect the access tokens for one of `resources` (RFC 8707), as they stand in `aud`,
+    /// and those for no named one. It is not told which others a token is for.
+    #[must_use]
+    pub fn resource_server_for(
+        mut self,
+        client_id: impl Into<ClientId>,
+        resources: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        self.resource_servers.insert(client_id.into(), Some(resources.into_iter().map(Into::into).collect()));
         self
     }
 }
@@ -49,7 +65,7 @@ impl<S: AccessTokenStore> Endpoint<S> for Introspection {
 
 struct Introspect {
     access_tokens: Arc<dyn AccessTokenStore>,
-    resource_servers: Vec<ClientId>,
+    resource_servers: ResourceServers,
 }
 
 /// The answer about an active token (RFC 7662 section 2.2).
@@ -62,8 +78,8 @@ struct Active<'a> {
     sub: Option<&'a str>,
     #[serde(skip_serializing_if = "str::is_empty")]
     scope: &'a str,
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    aud: &'a [String],
+    #[serde(skip_serializing_if = "<[&str]>::is_empty")]
+    aud: &'a [&'a str],
     exp: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     iat: Option<Timestamp>,
@@ -104,6 +120,18 @@ impl EndpointHandler for Introspect {
 }
 
 impl Introspect {
+    /// What the client may know of whom the token is for; `None`: it may know nothing of the token.
+    fn audience_for<'a>(&self, client: &Client, token: &'a AccessToken) -> Option<Vec<&'a str>> {
+        let own_resources = match self.resource_servers.get(client.id()) {
+            _ if token.client_id == *client.id() => None,
+            Some(resources) => resources.as_ref(),
+            None => return None,
+        };
+        let is_own = |name: &&str| own_resources.is_none_or(|own| own.iter().any(|own| own == name));
+        let audience: Vec<&str> = token.audience.iter().map(String::as_str).filter(is_own).collect();
+        (!audience.is_empty() || token.audience.is_empty()).then_some(audience)
+    }
+
     async fn access_token(
         &self,
         context: &Context,
@@ -111,8 +139,8 @@ impl Introspect {
         token: &str,
     ) -> Result<Option<Response<Bytes>>, Error> {
         let Some(found) = self.access_tokens.query_token(&Digest::of(token)).await? else { return Ok(None) };
-        let may_know = found.token.client_id == *client.id() || self.resource_servers.contains(client.id());
-        let is_own = may_know && context.is_own("access token", &found.token.issuer);
+        let Some(audience) = self.audience_for(client, &found.token) else { return Ok(None) };
+        let is_own = context.is_own("access token", &found.token.issuer);
         if !is_own || !found.is_active(&context.config.issuer, context.now()) {
             return Ok(None);
         }
@@ -123,7 +151,7 @@ impl Introspect {
             client_id: found.token.client_id.as_str(),
             sub: authorization.map(|authorization| authorization.subject.as_str()),
             scope: found.token.scope.as_str(),
-            aud: &found.token.audience,
+            aud: &audience,
             exp: found.token.expires_at,
             iat: Some(found.token.issued_at),
             token_type: Some("Bearer"),
@@ -154,7 +182,7 @@ impl Introspect {
             client_id: family.client_id.as_str(),
             sub: Some(found.authorization.subject.as_str()),
             scope: found.authorization.scope.as_str(),
-            aud: &found.authorization.resources,
+            aud: &found.authorization.resources.iter().map(String::as_str).collect::<Vec<_>>(),
             exp: found.ends_at(),
             iat: None,
             token_type: None,

@@ -25,7 +25,7 @@ impl Jwk {
     ///
     /// # Errors
     /// It is private or symmetric, not for signatures, of an unknown kind, too small (RSA under 2048 bits) or no point of
-    /// its curve; `alg` is not one the key can have.
+    /// its curve; `alg` is not one the key can have. An Ed25519 key that is no point is taken, and verifies nothing.
     pub fn parse(jwk: &Value) -> Result<Self, InvalidJwk> {
         let members = jwk.as_object().ok_or(InvalidJwk("no JSON object"))?;
         if holds_secret(members) {

@@ -97,10 +97,13 @@ impl TokenClaims {
     }
 
     /// The access of the client, if one is named, and of `sub` where that is not the client itself (RFC 9068 section 2.2).
-    pub(super) fn into_access(self, issuer: &Issuer, sub: Option<String>) -> Option<Access> {
+    pub(super) fn into_access(mut self, issuer: &Issuer, sub: Option<String>) -> Option<Access> {
         let client_id = self.client_id?;
         let authorization: Option<AuthorizationId> =
             self.other.get("authorization_id").and_then(Value::as_str).and_then(|id| id.parse().ok());
+        if authorization.is_some() {
+            self.other.remove("authorization_id");
+        }
         // Only under an authorization may a user have the same name as the client.
         let is_user = |sub: &String| authorization.is_some() || *sub != client_id;
         Some(Access {

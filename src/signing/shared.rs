@@ -24,7 +24,7 @@ pub(super) struct SharedKeys {
     issuer: Issuer,
     clock: Arc<dyn Clock>,
     known: RwLock<Option<Known>>,
-    /// When the store was last asked, whether it answered or not, in Unix seconds.
+    /// The Unix second in which the store was last asked, whether it answered or not.
     asked_at: AtomicU64,
     /// Held by whoever asks.
     asking: Mutex<()>,
@@ -59,23 +59,27 @@ impl SharedKeys {
         self.clock.now()
     }
 
-    /// The keys, looked up again from time to time. Whoever finds another request asking uses what is known.
+    /// The keys, looked up again from time to time. Whoever finds another request asking uses what is known, unless that
+    /// is too old.
     pub(super) async fn view(&self) -> Result<Arc<View>, Error> {
-        let Some(known) = self.known() else {
-            let _asking = self.asking.lock().await;
-            return match self.known() {
-                Some(known) => Ok(known.view),
-                None => self.ask(Rotation::Scheduled).await,
-            };
+        let reload_after = self.config.reload_after();
+        let known = self.known();
+        let _asking = match &known {
+            Some(known) if self.was_asked_within(reload_after) => return Ok(known.view.clone()),
+            Some(known) if self.was_asked_within(2 * reload_after) => match self.asking.try_lock() {
+                Ok(asking) => asking,
+                Err(_) => return Ok(known.view.clone()),
+            },
+            _ => self.asking.lock().await,
         };
-        if self.was_asked_within(self.config.reload_after()) {
-            return Ok(known.view);
+        match self.known() {
+            Some(known) if self.was_asked_within(reload_after) => Ok(known.view),
+            Some(known) => Ok(self.ask(Rotation::Scheduled).await.unwrap_or_else(|error| {
+                tracing::error!(%error, cause = error.source(), "the signing keys cannot be looked up");
+                known.view
+            })),
+            None => self.ask(Rotation::Scheduled).await,
         }
-        let Ok(_asking) = self.asking.try_lock() else { return Ok(known.view) };
-        Ok(self.ask(Rotation::Scheduled).await.unwrap_or_else(|error| {
-            tracing::error!(%error, cause = error.source(), "the signing keys cannot be looked up");
-            known.view
-        }))
     }
 
     /// Looks into the store once more, but not twice in a second.
@@ -104,7 +108,12 @@ impl SharedKeys {
 
     async fn ask(&self, rotation: Rotation) -> Result<Arc<View>, Error> {
         let now = self.now();
+        let answer = self.learn(rotation, now).await;
         self.asked_at.store(now.as_unix(), Ordering::Relaxed);
+        answer
+    }
+
+    async fn learn(&self, rotation: Rotation, now: Timestamp) -> Result<Arc<View>, Error> {
         let mut opened = self.query().await?;
         if self.carry_out(rotation, &opened, now).await? {
             opened = self.query().await?;

@@ -13,7 +13,7 @@ pub(crate) use params::parse_form;
 pub use request::ClientAddress;
 pub(crate) use request::{basic_credentials, bearer_token, form, form_body};
 pub use response::{ErrorPage, PlainErrorPage};
-pub(crate) use response::{document, error_json, error_page, json, json_bytes, not_found, see_other};
+pub(crate) use response::{document, error_json, error_page, json, not_found, see_other};
 use response::{escape, html};
 
 /// The largest request body, in bytes.
