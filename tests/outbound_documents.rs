@@ -68,6 +68,14 @@ fn begin<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
     std::pin::Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
 }
 
+/// What the future has without waiting.
+fn at_once<F: Future>(future: F) -> F::Output {
+    match begin(&mut Box::pin(future)) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("it waits"),
+    }
+}
+
 #[tokio::test]
 async fn a_document_is_asked_for_by_get_with_its_media_types() {
     let host = Fixture::new();
@@ -80,7 +88,7 @@ async fn a_document_is_asked_for_by_get_with_its_media_types() {
 #[tokio::test]
 async fn a_document_is_fresh_as_long_as_its_server_says_to_the_second() {
     for (cache_control, seconds) in
-        [("max-age=600", 600), ("max-age=0", 60), ("no-store", 60), ("max-age=9999999", 24 * HOUR), ("", 300)]
+        [("max-age=600", 600), ("max-age=0", 5), ("no-store", 5), ("max-age=9999999", 24 * HOUR), ("", 300)]
     {
         let host = Fixture::new();
         host.endpoint.cache_control(cache_control);
@@ -242,7 +250,7 @@ async fn while_one_waits_for_a_slow_endpoint_the_others_use_what_there_is() {
     let mut first = pin!(host.get());
     assert!(begin(&mut first).is_pending());
     for _ in 0..50 {
-        assert_eq!(host.get().await.unwrap(), "one");
+        assert_eq!(at_once(host.get()).unwrap(), "one");
     }
     host.endpoint.release();
     assert_eq!(first.await.unwrap(), "two");
@@ -275,7 +283,7 @@ async fn fifty_that_demand_a_newer_document_at_once_are_served_by_one_request() 
     host.endpoint.hold();
     let mut waiting: Vec<_> = (0..50).map(|_| Box::pin(host.refetch())).collect();
     assert!(waiting.iter_mut().all(|refetch| begin(refetch).is_pending()));
-    assert_eq!(host.get().await.unwrap(), "one", "who does not demand it does not wait");
+    assert_eq!(at_once(host.get()).unwrap(), "one", "who does not demand it does not wait");
     host.endpoint.release();
     assert!(join_all(waiting).await.into_iter().all(|got| got.unwrap() == "two"));
     assert_eq!(host.endpoint.asked(), 2);

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::json::{Strict, insert, once};
+use super::json::{self, Strict, insert, once};
 use crate::clock::Timestamp;
 
 /// The claims set of a JWT (RFC 7519 section 4), strictly read: no member twice, dates are numbers, `aud` is a string or an
@@ -36,8 +36,7 @@ impl JwtClaims {
     /// # Errors
     /// It is no JSON object, has a member twice, or a claim is of the wrong type.
     pub fn parse(payload: &[u8]) -> Result<Self, InvalidClaims> {
-        serde_json::from_slice(payload)
-            .map_err(|_| InvalidClaims("no JSON object, a member twice, or a claim of the wrong type"))
+        json::parse(payload).ok_or(InvalidClaims("no JSON object, a member twice, or a claim of the wrong type"))
     }
 }
 

@@ -8,9 +8,9 @@ use serde_json::{Map, Number, Value};
 /// A value without a member that is there twice.
 pub(super) struct Strict(pub(super) Value);
 
-/// The value of a JSON text.
-pub(super) fn parse(json: &[u8]) -> Option<Value> {
-    serde_json::from_slice(json).ok().map(|Strict(value)| value)
+/// What a JSON text says. Its bytes are checked to be UTF-8 at once, which takes less time than string by string.
+pub(super) fn parse<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
+    serde_json::from_str(std::str::from_utf8(json).ok()?).ok()
 }
 
 /// Puts the value of a member in its place, once.

@@ -20,7 +20,7 @@ impl JwkSet {
     /// It is no JWK Set, has more than 100 keys, or one is private or symmetric: whoever publishes such a key has none that
     /// can be trusted.
     pub fn parse(json: &[u8]) -> Result<Self, InvalidJwk> {
-        let set = json::parse(json).ok_or(InvalidJwk("no JSON, or a member is there twice"))?;
+        let json::Strict(set) = json::parse(json).ok_or(InvalidJwk("no JSON, or a member is there twice"))?;
         let keys = set.get("keys").and_then(Value::as_array).ok_or(InvalidJwk("no JWK Set"))?;
         if keys.len() > MAX_KEYS {
             return Err(InvalidJwk("more than 100 keys"));

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Map;
 
-use super::json::{Strict, insert, once};
+use super::json::{self, Strict, insert, once};
 use super::{Algorithm, JwkSet, SharedSecret};
 
 /// The longest token, in bytes.
@@ -112,8 +112,8 @@ fn decode(part: &str) -> Result<Vec<u8>, InvalidJws> {
 
 impl Header {
     fn parse(part: &str) -> Result<Self, InvalidJws> {
-        let members: Members = serde_json::from_slice(&decode(part)?)
-            .map_err(|_| InvalidJws("the header is no JSON object, has a member twice, or one of the wrong type"))?;
+        let members: Members = json::parse(&decode(part)?)
+            .ok_or(InvalidJws("the header is no JSON object, has a member twice, or one of the wrong type"))?;
         if members.asks_too_much {
             return Err(InvalidJws("the header asks for something that is not understood"));
         }

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::algorithm::Kind;
 use super::jwk::text;
 use super::private_key::KeyPair;
+use super::public_key::UNCOMPRESSED;
 use super::{Algorithm, InvalidPrivateKey};
 
 /// The key pair, and its `kid`.
@@ -26,7 +27,7 @@ pub(super) fn read(algorithm: Algorithm, jwk: &Value) -> Result<(KeyPair, Option
             if [&d, &x, &y].iter().any(|number| number.len() != curve.coordinate) {
                 return Err(InvalidPrivateKey("a number not of the curve's length"));
             }
-            let point = [&[4], &**x, &**y].concat();
+            let point = [&[UNCOMPRESSED], &**x, &**y].concat();
             KeyPair::Ecdsa(EcdsaKeyPair::from_private_key_and_public_key(curve.signing, &d, &point)?)
         }
         Kind::Ed25519 => {

@@ -114,7 +114,7 @@ impl PublicKey {
 }
 
 /// What a point in uncompressed form begins with.
-const UNCOMPRESSED: u8 = 4;
+pub(super) const UNCOMPRESSED: u8 = 4;
 
 fn decode(number: &str) -> Result<Vec<u8>, InvalidJwk> {
     URL_SAFE_NO_PAD.decode(number).map_err(|_| InvalidJwk("a number is no base64url"))

@@ -28,7 +28,7 @@ const ABANDONED: u64 = 30;
 
 /// A cache of documents behind URLs, each fetched when it is needed, read once, and kept as long as its server allows.
 ///
-/// * A document is fresh as long as `Cache-Control`, `Age`, `Expires` and `Date` say (RFC 9111 section 4.2), but at least 60
+/// * A document is fresh as long as `Cache-Control`, `Age`, `Expires` and `Date` say (RFC 9111 section 4.2), but at least 5
 ///   seconds (also with `no-store` and `no-cache`) and at most 24 hours; 5 minutes if they do not say.
 /// * An answer other than 200, or one that cannot be read, is a failure. For 10 seconds after one nothing is asked of that
 ///   URL. While it fails, its document is used for an hour past its time, whatever `Cache-Control` says of that.
