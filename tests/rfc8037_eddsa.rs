@@ -58,3 +58,13 @@ fn a_signature_has_one_form() {
     let verified = Jws::parse(&malleated).unwrap().verify(&set(&[public(&ed25519())]), &[Algorithm::EdDSA]);
     assert!(verified.is_err());
 }
+
+#[test]
+fn the_name_of_rfc_9864_means_the_same() {
+    let key = PrivateKey::from_jwk(Algorithm::EdDSA, &ed25519()).unwrap();
+    let token = signed(&key, r#"{"alg":"Ed25519"}"#, "payload");
+    for alg in ["EdDSA", "Ed25519"] {
+        let keys = set(&[with(&public(&ed25519()), "alg", json!(alg))]);
+        assert_eq!(Jws::parse(&token).unwrap().verify(&keys, &[Algorithm::EdDSA]).unwrap(), b"payload", "{alg}");
+    }
+}

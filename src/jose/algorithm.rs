@@ -111,8 +111,12 @@ impl Algorithm {
         self.row().0
     }
 
-    /// The algorithm of that name; names are case-sensitive.
+    /// The algorithm of that name; names are case-sensitive. `Ed25519` (RFC 9864 section 2.2) is what `EdDSA` stands for
+    /// here.
     pub fn parse(name: &str) -> Option<Self> {
+        if name == "Ed25519" {
+            return Some(Self::EdDSA);
+        }
         Self::ASYMMETRIC.into_iter().chain(Self::SYMMETRIC).find(|algorithm| algorithm.as_str() == name)
     }
 
