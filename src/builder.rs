@@ -7,9 +7,9 @@ use crate::client_auth::{Authenticator, ClientAuthentication};
 use crate::clock::{Clock, Randomness};
 use crate::config::{Config, Lifetimes, is_path};
 use crate::context::Context;
-use crate::endpoints::authorization::AuthorizationEndpoint;
 #[cfg(feature = "jose")]
 use crate::endpoints::JwksEndpoint;
+use crate::endpoints::authorization::AuthorizationEndpoint;
 use crate::endpoints::{Endpoint, EndpointHandler, TokenEndpoint};
 use crate::events::EventSink;
 use crate::extensions::{Pkce, ResourceIndicators};
@@ -21,9 +21,9 @@ use crate::issue::{Extension, Formats, TokenFormat, TokenIssuer};
 use crate::metadata::Metadata;
 use crate::model::Scope;
 use crate::secret_keys::{KeyRing, SecretKey};
+use crate::server::{AuthorizationServer, Inner};
 #[cfg(feature = "jose")]
 use crate::signing::{BoundKeys, KeySource, Surroundings};
-use crate::server::{AuthorizationServer, Inner};
 use crate::storage::{ClientStore, ConsentStore, RevocationStore};
 use crate::wire::{ErrorPage, ResponseMode};
 
@@ -256,7 +256,9 @@ impl<S> Builder<S> {
     ///
     /// # Errors
     /// What contradicts what.
-    pub fn build(#[cfg_attr(not(feature = "jose"), expect(unused_mut))] mut self) -> Result<AuthorizationServer, BuildError> {
+    pub fn build(
+        #[cfg_attr(not(feature = "jose"), expect(unused_mut))] mut self,
+    ) -> Result<AuthorizationServer, BuildError> {
         self.check()?;
         #[cfg(feature = "jose")]
         self.start_signing()?;

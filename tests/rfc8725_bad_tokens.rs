@@ -39,8 +39,7 @@ fn key() -> (PrivateKey, JwkSet) {
 fn alg_is_the_exact_name_of_a_known_algorithm() {
     let (key, keys) = key();
     assert!(verify(&signed(&key, r#"{"alg":"ES256"}"#, "{}"), &keys).is_ok());
-    let names =
-        ["none", "None", "NONE", "nOnE", "", "es256", "ES256 ", " ES256", "ES256\u{0}", "ES256K", "A128KW"];
+    let names = ["none", "None", "NONE", "nOnE", "", "es256", "ES256 ", " ES256", "ES256\u{0}", "ES256K", "A128KW"];
     let headers = names.map(|name| json!({ "alg": name }).to_string());
     let others =
         [r"{}", r#"{"alg":null}"#, r#"{"alg":1}"#, r#"{"alg":["ES256"]}"#, r#"{"alg":{}}"#, r#"{"ALG":"ES256"}"#];

@@ -78,7 +78,8 @@ fn one_or_many<S: Serializer>(audience: &&[String], serializer: S) -> Result<S::
 #[async_trait]
 impl TokenFormat for JwtAccessTokens {
     async fn mint(&self, context: &Context, claims: &Claims<'_>) -> Result<Secret, Error> {
-        let keys = context.signing_keys().ok_or(Error::new(ErrorCode::ServerError, "the server has no signing keys"))?;
+        let keys =
+            context.signing_keys().ok_or(Error::new(ErrorCode::ServerError, "the server has no signing keys"))?;
         let signer = keys.signer(self.algorithm).await?;
         let (approved, client_id) = (claims.approved, claims.client.id().as_str());
         let authorization = approved.authorization.as_ref();

@@ -13,7 +13,9 @@ pub use authorization::{
     AccessToken, ActiveAccessToken, ActiveRefreshToken, Authorization, AuthorizationCode, Consent, Issued, Kept,
     RefreshToken,
 };
-pub use client::{AccessTokenFormat, AuthMethod, Client, ClientMetadata, ClientPolicy, ClientSecret, InvalidClient, SecretVerifier};
+pub use client::{
+    AccessTokenFormat, AuthMethod, Client, ClientMetadata, ClientPolicy, ClientSecret, InvalidClient, SecretVerifier,
+};
 pub use ids::{AuthorizationId, ClientId, Issuer, KeyId, RefreshHandle, SessionDigest, Subject};
 pub use redirect_uri::{InvalidRedirectUri, RedirectUri};
 pub use refresh_policy::{RefreshPolicy, Rotation};

@@ -1,7 +1,9 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{AccessToken, Authorization, AuthorizationCode, Client, ClientId, Consent, RefreshToken, SigningKey, Subject};
+use super::{
+    AccessToken, Authorization, AuthorizationCode, Client, ClientId, Consent, RefreshToken, SigningKey, Subject,
+};
 use crate::clock::Timestamp;
 use crate::secret::Digest;
 

@@ -204,7 +204,13 @@ impl SharedKeys {
         };
         if self.store.save_signing_key(&key).await? {
             let signs_from = signs_from.as_unix();
-            tracing::info!(algorithm = key.algorithm, generation, kid = jwk.kid(), signs_from, "a signing key is published");
+            tracing::info!(
+                algorithm = key.algorithm,
+                generation,
+                kid = jwk.kid(),
+                signs_from,
+                "a signing key is published"
+            );
         }
         Ok(())
     }
@@ -222,11 +228,7 @@ impl SharedKeys {
         let configured = self.config.algorithms.iter();
         let own = configured.filter_map(|algorithm| Some((*algorithm, opened.get(algorithm.as_str())?)));
         let usable = own.flat_map(|(algorithm, keys)| {
-            keys.iter().map(move |own| Usable {
-                algorithm,
-                signs_from: own.key.signs_from,
-                signer: own.signer.clone(),
-            })
+            keys.iter().map(move |own| Usable { algorithm, signs_from: own.key.signs_from, signer: own.signer.clone() })
         });
         let published = opened.values().flatten().filter_map(|own| Some(own.signer.as_ref()?.jwk().clone()));
         View::new(usable.collect(), published.collect())

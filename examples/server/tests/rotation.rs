@@ -6,7 +6,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::http::Request;
@@ -76,9 +76,9 @@ async fn no_valid_token_is_refused_while_keys_rotate_on_two_replicas() {
     let is_over = Arc::new(AtomicBool::new(false));
     let apis: Vec<ResourceServer> = replicas.iter().map(|replica| api(&replica.url)).collect();
     let loads = replicas.iter().map(|replica| tokio::spawn(load(replica.browser(), apis.clone(), is_over.clone())));
-    let (loads, begin) = (join_all(loads), Instant::now());
-    let seen = tokio::time::timeout(WITHIN, loads).await.unwrap_or_else(|_| panic!("no rotation within {WITHIN:?}"));
+    let seen =
+        tokio::time::timeout(WITHIN, join_all(loads)).await.unwrap_or_else(|_| panic!("no rotation within {WITHIN:?}"));
     for kids in seen {
-        assert!(kids.unwrap().len() >= ENOUGH_KEYS - 1, "after {:?}", begin.elapsed());
+        assert!(kids.unwrap().len() >= ENOUGH_KEYS - 1);
     }
 }
