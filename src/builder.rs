@@ -40,6 +40,8 @@ pub struct Builder<S> {
     formats: Formats,
     #[cfg(feature = "jose")]
     signing_keys: Option<BoundKeys>,
+    #[cfg(feature = "jose")]
+    jwt_access_tokens: Option<JwtAccessTokens>,
 }
 
 impl AuthorizationServer {
@@ -97,6 +99,8 @@ impl<S> Builder<S> {
             formats: Formats::default(),
             #[cfg(feature = "jose")]
             signing_keys: None,
+            #[cfg(feature = "jose")]
+            jwt_access_tokens: None,
         }
     }
 
@@ -146,10 +150,7 @@ impl<S> Builder<S> {
     /// Makes JWT access tokens (RFC 9068) for the clients and resources that ask for them.
     #[cfg(feature = "jose")]
     pub fn jwt_access_tokens(mut self, format: JwtAccessTokens) -> Self {
-        if format.is_default {
-            self.formats.default = Some(Box::new(format.clone()));
-        }
-        self.formats.jwt = Some(Box::new(format));
+        self.jwt_access_tokens = Some(format);
         self
     }
 
@@ -177,7 +178,8 @@ impl<S> Builder<S> {
     /// The keys that seal tickets and authenticate refresh tokens: the current one, and those that still open what
     /// they sealed. The same on every replica: one that does not know a key refuses what was made with it, so a new key
     /// goes to all replicas as a previous one first. Dropping a key ends the refresh tokens last made with it, and
-    /// [`AuthorizationServer::session_selector`] no longer finds what was approved under it.
+    /// [`AuthorizationServer::session_selector`] no longer finds what was approved under it. Signing keys that were made
+    /// under it no longer open: keep it for as long as a new one needs to sign in their place, and their tokens to expire.
     pub fn secret_keys(mut self, current: SecretKey, previous: impl IntoIterator<Item = SecretKey>) -> Self {
         let keys: Vec<SecretKey> = std::iter::once(current).chain(previous).collect();
         self.context.keys = KeyRing::new(&keys);
@@ -279,11 +281,16 @@ impl<S> Builder<S> {
 
     #[cfg(feature = "jose")]
     fn start_signing(&mut self) -> Result<(), BuildError> {
+        let jwt_access_tokens = self.jwt_access_tokens.take();
         let Some(keys) = self.signing_keys.take() else {
-            return if self.formats.jwt.is_some() { Err(BuildError::NoSigningKeys) } else { Ok(()) };
+            return if jwt_access_tokens.is_some() { Err(BuildError::NoSigningKeys) } else { Ok(()) };
         };
-        if let Some(contradiction) = keys.contradiction(&self.context.keys) {
+        let of_tokens = jwt_access_tokens.as_ref().and_then(|format| format.contradiction(&keys.algorithms()));
+        if let Some(contradiction) = keys.contradiction(&self.context.keys).or(of_tokens) {
             return Err(BuildError::Configuration(contradiction));
+        }
+        if let Some(format) = jwt_access_tokens {
+            self.formats.add_jwt(format);
         }
         let keys = keys.start(Surroundings {
             issuer: self.context.config.issuer.clone(),

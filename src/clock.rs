@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 pub struct Timestamp(u64);
 
 impl Timestamp {
-    /// The far end of time.
-    pub(crate) const END: Self = Self(u64::MAX);
+    /// The last moment a token may name: every reader of JSON knows integers up to this one (RFC 7493 section 2.2).
+    pub(crate) const END: Self = Self((1 << 53) - 1);
 
     /// The moment `seconds` after the Unix epoch.
     pub const fn from_unix(seconds: u64) -> Self {

@@ -5,8 +5,8 @@
 mod common;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use common::intercept::{Intercepted, Interceptor};
@@ -247,6 +247,72 @@ async fn a_call_begins_the_rotation() {
 }
 
 #[tokio::test]
+async fn a_clock_that_is_behind_signs_by_the_first_key() {
+    let fixture = fixture(es256());
+    let first = signing_kid(&fixture).await;
+    fixture.clock.set(START - 30);
+    let behind = fixture.over_the_same_store(|store, clock| signing(builder(ISSUER, store, clock), es256()));
+    assert_eq!(signing_kid(&behind).await, first);
+}
+
+#[tokio::test]
+async fn a_key_made_by_a_clock_far_ahead_is_overtaken_by_a_call() {
+    let fixture = fixture(es256());
+    let first = signing_kid(&fixture).await;
+    fixture.clock.set(START + 100 * EVERY);
+    keys(&fixture).maintain().await.unwrap();
+    fixture.clock.set(START + AHEAD);
+    assert_eq!(signing_kid(&fixture).await, first);
+    keys(&fixture).rotate().await.unwrap();
+    fixture.clock.advance(AHEAD);
+    assert_ne!(signing_kid(&fixture).await, first);
+}
+
+#[tokio::test]
+async fn replacing_wins_against_a_rotation_at_the_same_time() {
+    let other = fixture(es256());
+    let leaked = signing_kid(&other).await;
+    let way = InTheWay::default();
+    let replacing = way.over(&other, es256());
+    way.is(Way::Overtaken(keys(&other).clone()));
+    keys(&replacing).replace().await.unwrap();
+    other.clock.advance(60);
+    for replica in [&replacing, &other] {
+        let kid = signing_kid(replica).await;
+        assert_ne!(kid, leaked);
+        assert_eq!(published(replica).await, [kid].into());
+    }
+}
+
+#[tokio::test]
+async fn an_added_algorithm_is_published_before_it_signs() {
+    let old = fixture(es256());
+    let before = signing_kid(&old).await;
+    let added = || RotatingKeys::new([Algorithm::EdDSA, Algorithm::ES256]).every(EVERY).publish_ahead(AHEAD);
+    let new = old.over_the_same_store(|store, clock| signing(builder(ISSUER, store, clock), added()));
+    assert_eq!(signing_kid(&new).await, before);
+    assert_eq!(published(&new).await.len(), 2);
+    new.clock.advance(AHEAD);
+    assert_ne!(signing_kid(&new).await, before);
+}
+
+#[tokio::test]
+async fn a_shorter_schedule_ends_no_key_whose_tokens_live() {
+    let patient =
+        || RotatingKeys::new([Algorithm::EdDSA]).every(90 * EVERY).publish_ahead(AHEAD).longest_token(LONGEST);
+    for hasty in [es256().every(AHEAD).longest_token(60), patient().every(AHEAD).longest_token(60)] {
+        let replaced = fixture(patient());
+        let shown = token(&replaced).await;
+        let new = replaced.over_the_same_store(|store, clock| signing(builder(ISSUER, store, clock), hasty));
+        for _ in 0..10 {
+            new.clock.advance((LONGEST - 1) / 10);
+            keys(&new).maintain().await.unwrap();
+        }
+        assert!(is_verified(keys(&new), &shown).await);
+    }
+}
+
+#[tokio::test]
 async fn a_leaked_key_is_replaced_at_once() {
     let fixture = fixture(es256());
     let replica = fixture.over_the_same_store(|store, clock| signing(builder(ISSUER, store, clock), es256()));
@@ -261,40 +327,105 @@ async fn a_leaked_key_is_replaced_at_once() {
     assert_eq!(signing_kid(&replica).await, signing_kid(&fixture).await);
 }
 
-/// A store whose signing keys cannot be reached while it is down.
+/// What is in the way of the calls about signing keys.
 #[derive(Clone, Default)]
-struct Down(Arc<AtomicBool>);
+struct InTheWay(Arc<Mutex<Way>>);
+
+#[derive(Clone, Default)]
+enum Way {
+    #[default]
+    Free,
+    Down,
+    Hangs,
+    /// Another replica begins a rotation before this one saves.
+    Overtaken(SigningKeys),
+}
+
+impl InTheWay {
+    fn is(&self, way: Way) {
+        *self.0.lock().unwrap() = way;
+    }
+
+    fn over(&self, fixture: &Fixture, keys: RotatingKeys) -> Fixture {
+        fixture.over_the_same_store(|store, clock| {
+            signing(builder(ISSUER, &Intercepted::new(store, self.clone()), clock), keys)
+        })
+    }
+}
 
 #[async_trait]
-impl Interceptor for Down {
+impl Interceptor for InTheWay {
     async fn before(&self, call: &'static str) -> Result<(), StorageError> {
-        match self.0.load(Ordering::Relaxed) && call.ends_with("signing_keys") {
-            true => Err(StorageError::new("the store is down")),
-            false => Ok(()),
+        if !call.contains("signing_key") {
+            return Ok(());
+        }
+        let way = self.0.lock().unwrap().clone();
+        match way {
+            Way::Free => Ok(()),
+            Way::Down => Err(StorageError::new("the store is down")),
+            Way::Hangs => std::future::pending().await,
+            Way::Overtaken(other) if call == "save_signing_key" => {
+                self.is(Way::Free);
+                other.rotate().await.map_err(StorageError::new)
+            }
+            Way::Overtaken(_) => Ok(()),
         }
     }
 }
 
+/// Keys cannot be saved.
+struct NoSaving;
+
+#[async_trait]
+impl Interceptor for NoSaving {
+    async fn before(&self, call: &'static str) -> Result<(), StorageError> {
+        if call == "save_signing_key" { Err(StorageError::new("read only")) } else { Ok(()) }
+    }
+}
+
 #[tokio::test]
-async fn a_store_that_is_down_stops_no_key_that_is_known() {
-    let down = Down::default();
-    let fixture = || {
-        Fixture::made(|store, clock| signing(builder(ISSUER, &Intercepted::new(store, down.clone()), clock), es256()))
-    };
-    let known = fixture();
+async fn while_the_store_is_down_what_is_known_is_used_for_half_of_publish_ahead() {
+    let way = InTheWay::default();
+    let known = way.over(&fixture(es256()), es256());
     let first = published(&known).await;
-    down.0.store(true, Ordering::Relaxed);
-    known.clock.advance(EVERY);
+    way.is(Way::Down);
+    known.clock.advance(AHEAD / 2 - 1);
     assert_eq!(published(&known).await, first);
     assert!(keys(&known).maintain().await.is_err());
     assert_eq!(signing_kid(&known).await, *first.first().unwrap());
+    known.clock.advance(1);
 
-    let unknown = fixture();
-    unknown.send(get("/jwks")).await.is_refused(503, "temporarily_unavailable");
-    let answer = unknown.token("cc", &[("grant_type", "client_credentials")]).await;
-    answer.is_refused(503, "temporarily_unavailable");
-    down.0.store(false, Ordering::Relaxed);
-    token(&unknown).await;
+    let unknown = way.over(&fixture(es256()), es256());
+    for replica in [&known, &unknown] {
+        replica.send(get("/jwks")).await.is_refused(503, "temporarily_unavailable");
+        let answer = replica.token("cc", &[("grant_type", "client_credentials")]).await;
+        answer.is_refused(503, "temporarily_unavailable");
+    }
+    way.is(Way::Free);
+    for replica in [&known, &unknown] {
+        replica.clock.advance(1);
+        token(replica).await;
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_hangs_stops_nobody_while_enough_is_known() {
+    let way = InTheWay::default();
+    let fixture = way.over(&fixture(es256()), es256());
+    let shown = token(&fixture).await;
+    way.is(Way::Hangs);
+    fixture.clock.advance(AHEAD / 2 - 1);
+    let hanging = tokio::spawn({
+        let fixture = fixture.clone();
+        async move { published(&fixture).await }
+    });
+    tokio::task::yield_now().await;
+    for _ in 0..100 {
+        assert!(is_verified(keys(&fixture), &shown).await);
+        token(&fixture).await;
+    }
+    assert!(!hanging.is_finished());
+    hanging.abort();
 }
 
 #[tokio::test]
@@ -306,11 +437,13 @@ async fn a_private_key_is_stored_encrypted() {
     let other = fixture.over_the_same_store(|store, clock| {
         signing(builder(ISSUER, store, clock).secret_keys(SecretKey::from_bytes([8; 32]), []), es256())
     });
-    // Another secret key opens nothing, and makes no second key beside the first.
-    let answer = other.token("cc", &[("grant_type", "client_credentials")]).await;
-    answer.is_refused(500, "server_error");
-    other.clock.advance(2 * EVERY);
-    assert!(published(&other).await.is_empty());
+    // Another secret key opens nothing, publishes no set that lacks a key, and makes no second key beside the first.
+    for _ in 0..2 {
+        let answer = other.token("cc", &[("grant_type", "client_credentials")]).await;
+        answer.is_refused(503, "temporarily_unavailable");
+        other.send(get("/jwks")).await.is_refused(503, "temporarily_unavailable");
+        other.clock.advance(EVERY);
+    }
     assert_eq!(stored(&other).await.len(), 1);
 }
 
@@ -320,14 +453,23 @@ async fn who_can_write_to_the_store_cannot_add_a_key() {
     let own = signing_kid(&fixture).await;
     let planted = PrivateKey::generate(Algorithm::ES256).unwrap();
     let genuine = stored(&fixture).await.remove(0);
-    let beside =
-        SigningKey { generation: 1, jwk: planted.jwk().to_value(), private_key: "x".to_owned(), ..genuine.clone() };
+    let beside = SigningKey {
+        generation: 1,
+        signs_from: genuine.signs_from.plus(1),
+        jwk: planted.jwk().to_value(),
+        private_key: "x".to_owned(),
+        ..genuine.clone()
+    };
     assert!(fixture.store.save_signing_key(&beside).await.unwrap());
     fixture.store.delete_signing_key(&genuine).await.unwrap();
     let swapped = SigningKey { jwk: planted.jwk().to_value(), ..genuine };
     assert!(fixture.store.save_signing_key(&swapped).await.unwrap());
     let fresh = fixture.over_the_same_store(|store, clock| signing(builder(ISSUER, store, clock), es256()));
     assert_eq!(published(&fresh).await, [own].into());
+    fresh.clock.advance(1);
+    fresh.send(get("/jwks")).await.is_refused(503, "temporarily_unavailable");
+    fresh.clock.advance(1);
+    fresh.send(get("/jwks")).await.is_refused(503, "temporarily_unavailable");
 }
 
 #[tokio::test]
@@ -365,11 +507,26 @@ async fn an_algorithm_that_is_no_longer_configured_fades_out() {
     assert!(stored(&narrowed).await.iter().all(|key| key.algorithm == "ES256"));
 }
 
-/// A vault with one key under one name; it can be closed.
+/// A vault with one key under one name; it can be closed, and then neither makes, opens nor uses one.
 #[derive(Clone)]
 struct Vault {
     key: Arc<PrivateKey>,
     is_closed: Arc<AtomicBool>,
+}
+
+impl Vault {
+    fn new() -> Self {
+        Self { key: Arc::new(PrivateKey::generate(Algorithm::ES256).unwrap()), is_closed: Arc::default() }
+    }
+
+    fn close(&self, is_closed: bool) {
+        self.is_closed.store(is_closed, Ordering::Relaxed);
+    }
+
+    fn check(&self) -> Result<(), SigningError> {
+        let is_closed = self.is_closed.load(Ordering::Relaxed);
+        if is_closed { Err(SigningError::new("the vault is closed")) } else { Ok(()) }
+    }
 }
 
 struct InVault(Vault);
@@ -377,11 +534,13 @@ struct InVault(Vault);
 #[async_trait]
 impl KeyVault for Vault {
     async fn generate(&self, _: Algorithm) -> Result<(Jwk, String), SigningError> {
+        self.check()?;
         Ok((self.key.jwk().clone(), "vault/key/1".to_owned()))
     }
 
     async fn open(&self, key: &SigningKey) -> Result<Arc<dyn Signer>, SigningError> {
         assert_eq!(key.private_key, "vault/key/1");
+        self.check()?;
         Ok(Arc::new(InVault(self.clone())))
     }
 }
@@ -393,27 +552,51 @@ impl Signer for InVault {
     }
 
     async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SigningError> {
-        if self.0.is_closed.load(Ordering::Relaxed) {
-            return Err(SigningError::new("the vault is closed"));
-        }
+        self.0.check()?;
         self.0.key.sign(message).await
     }
 }
 
 #[tokio::test]
 async fn a_vault_of_the_hosts_keeps_the_private_key() {
-    let vault = Vault { key: Arc::new(PrivateKey::generate(Algorithm::ES256).unwrap()), is_closed: Arc::default() };
+    let vault = Vault::new();
     let fixture = fixture(es256().vault(vault.clone()));
     assert!(is_verified(keys(&fixture), &token(&fixture).await).await);
     assert_eq!(stored(&fixture).await[0].private_key, "vault/key/1");
 
     let code = fixture.code("sec").await;
-    vault.is_closed.store(true, Ordering::Relaxed);
+    vault.close(true);
     let before = fixture.snapshot();
     fixture.redeem("sec", &code).await.is_refused(503, "temporarily_unavailable");
     assert_eq!(fixture.snapshot(), before, "the code is still good");
-    vault.is_closed.store(false, Ordering::Relaxed);
+    vault.close(false);
     fixture.redeem("sec", &code).await.is_ok();
+}
+
+#[tokio::test]
+async fn a_vault_that_is_closed_at_the_start_is_asked_again_soon() {
+    let vault = Vault::new();
+    let first = fixture(es256().vault(vault.clone()));
+    let kid = signing_kid(&first).await;
+    vault.close(true);
+    let restarted =
+        first.over_the_same_store(|store, clock| signing(builder(ISSUER, store, clock), es256().vault(vault.clone())));
+    restarted.send(get("/jwks")).await.is_refused(503, "temporarily_unavailable");
+    vault.close(false);
+    restarted.clock.advance(1);
+    assert_eq!(published(&restarted).await, [kid].into());
+}
+
+#[tokio::test]
+async fn a_key_that_is_due_and_cannot_be_made_stops_none_that_is_there() {
+    let fixture = fixture(es256());
+    let first = signing_kid(&fixture).await;
+    fixture.clock.advance(EVERY);
+    let no_saving = fixture.over_the_same_store(|store, clock| {
+        signing(builder(ISSUER, &Intercepted::new(store, NoSaving), clock), es256())
+    });
+    assert_eq!(signing_kid(&no_saving).await, first);
+    assert_eq!(published(&no_saving).await, [first].into());
 }
 
 #[tokio::test]
@@ -441,11 +624,12 @@ fn what_contradicts_itself_is_refused_when_it_is_built() {
         refused(|builder| builder.jwt_access_tokens(JwtAccessTokens::new("a"))),
         Some(BuildError::NoSigningKeys)
     );
-    let bad: [fn() -> RotatingKeys; 6] = [
+    let bad: [fn() -> RotatingKeys; 7] = [
+        || es256().longest_token(100 * EVERY),
         || RotatingKeys::new([]),
         || RotatingKeys::new([Algorithm::HS256]),
         || RotatingKeys::new([Algorithm::ES256, Algorithm::ES256]),
-        || es256().publish_ahead(0),
+        || es256().publish_ahead(3),
         || es256().every(AHEAD - 1),
         || es256().longest_token(0),
     ];
@@ -453,6 +637,11 @@ fn what_contradicts_itself_is_refused_when_it_is_built() {
         let store = Arc::new(MemoryStore::new());
         let built = builder(ISSUER, &store, &ManualClock::new()).signing_keys(keys()).build();
         assert!(matches!(built, Err(BuildError::Configuration(_))), "{built:?}");
+    }
+    for format in [JwtAccessTokens::new(""), JwtAccessTokens::new("a").algorithm(Algorithm::RS256)] {
+        let store = Arc::new(MemoryStore::new());
+        let builder = builder(ISSUER, &store, &ManualClock::new()).signing_keys(es256());
+        assert!(matches!(builder.jwt_access_tokens(format).build(), Err(BuildError::Configuration(_))));
     }
     let store = Arc::new(MemoryStore::new());
     let keyless = AuthorizationServer::builder(ISSUER, store.clone(), store).signing_keys(es256());

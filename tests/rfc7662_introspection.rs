@@ -27,9 +27,11 @@ async fn an_active_access_token_is_described_to_its_client_and_to_resource_serve
     let tokens = fixture.tokens("sec").await;
     for client in ["sec", "rs"] {
         let answer = introspect(&fixture, client, tokens.text("access_token")).await;
+        assert!(answer.json["authorization_id"].is_string());
         let expected = json!({
             "active": true,
             "iss": ISSUER,
+            "authorization_id": answer.json["authorization_id"],
             "client_id": "sec",
             "sub": "alice",
             "scope": "profile",
@@ -50,7 +52,7 @@ async fn a_token_of_a_client_for_itself_has_no_subject() {
     let own = fixture.token("cc", &[("grant_type", "client_credentials")]).await;
     let answer = introspect(&fixture, "rs", own.text("access_token")).await;
     assert_eq!((answer.text("client_id"), answer.text("scope")), ("cc", "profile email"));
-    assert!(answer.json.get("sub").is_none());
+    assert!(answer.json.get("sub").is_none() && answer.json.get("authorization_id").is_none());
 }
 
 #[tokio::test]
@@ -59,9 +61,11 @@ async fn a_refresh_token_is_described_to_its_own_client_alone() {
     let first = fixture.tokens("sec").await;
     let second = fixture.refresh("sec", first.text("refresh_token")).await;
     let answer = introspect(&fixture, "sec", second.text("refresh_token")).await;
+    let of_access = introspect(&fixture, "sec", second.text("access_token")).await;
     let expected = json!({
         "active": true,
         "iss": ISSUER,
+        "authorization_id": of_access.text("authorization_id"),
         "client_id": "sec",
         "sub": "alice",
         "scope": "profile",

@@ -113,7 +113,13 @@ async fn a_server_of_this_library_is_understood() {
     assert_eq!(times, [START, START + 3600, START]);
 
     let access = api.check(&bearing(own.text("access_token")), &Requirement::any_token()).await.unwrap();
-    assert_eq!((access.subject, access.client_id.as_str()), (None, "cc"));
+    assert_eq!((access.subject, access.client_id.as_str(), access.authorization), (None, "cc", None));
+
+    let code = fixture.code_for(&code_request("sec"), "sec").await;
+    let namesake = fixture.redeem("sec", &code).await;
+    let access = api.check(&bearing(namesake.text("access_token")), &Requirement::any_token()).await.unwrap();
+    assert_eq!(access.subject, Some(Subject::from("sec")), "a user who has the client's name");
+    assert!(access.authorization.is_some());
 
     fixture.post_as("/revoke", "sec", &[("token", tokens.text("access_token"))]).await.is_ok();
     for token in [tokens.text("access_token"), tokens.text("refresh_token"), "unknown"] {

@@ -18,6 +18,8 @@ use serde_json::{Value, json};
 const API: &str = "https://api.example/";
 /// For every client, with the scope `email`.
 const FILES: &str = "https://files.example/v1";
+/// For every client, with the scope `profile` again.
+const WIKI: &str = "https://wiki.example/";
 /// For the client `cc`.
 const LEDGER: &str = "urn:example:ledger";
 
@@ -30,6 +32,7 @@ fn resources() -> Vec<Resource> {
         resource(API).scope("profile".parse().unwrap()),
         resource(FILES).scope("email".parse().unwrap()),
         resource(LEDGER).clients(["cc"]),
+        resource(WIKI).scope("profile".parse().unwrap()),
     ]
 }
 
@@ -237,7 +240,7 @@ async fn tokens_are_for_what_the_authorization_request_named() {
     for (named, aud, scope) in [
         (&[API][..], json!([API]), "profile"),
         (&["https://api.example"], json!([API]), "profile"),
-        (&[FILES, "https://api.example", API, FILES], json!([FILES, API]), "profile email"),
+        (&[WIKI, "https://api.example", API, WIKI], json!([WIKI, API]), "profile"),
         (&[], Value::Null, "profile email"),
     ] {
         let first = tokens(&fixture, named).await;
@@ -272,22 +275,41 @@ async fn a_redemption_may_narrow_and_never_widens() {
     assert_eq!(fixture.snapshot(), before);
     is_for(&fixture, &fixture.redeem("sec", &code_for_one).await, json!([API]), "profile").await;
 
-    let code_for_two = code(&fixture, &[API, FILES]).await;
-    let narrowed = fixture.token("sec", &naming(&redemption(&code_for_two), &[FILES])).await;
-    is_for(&fixture, &narrowed, json!([FILES]), "email").await;
+    let code_for_two = code(&fixture, &[API, WIKI]).await;
+    let narrowed = fixture.token("sec", &naming(&redemption(&code_for_two), &[WIKI])).await;
+    is_for(&fixture, &narrowed, json!([WIKI]), "profile").await;
     let all = fixture.token("sec", &refreshing(&narrowed, &[])).await;
-    is_for(&fixture, &all, json!([API, FILES]), "profile email").await;
+    is_for(&fixture, &all, json!([API, WIKI]), "profile").await;
+}
+
+#[tokio::test]
+async fn no_token_lets_one_resource_take_the_scope_of_another() {
+    let fixture = protected();
+    let code = code(&fixture, &[API, FILES]).await;
+    let before = fixture.snapshot();
+    for named in [&[][..], &[FILES, API]] {
+        let answer = fixture.token("sec", &naming(&redemption(&code), named)).await;
+        answer.is_refused(400, "invalid_target");
+        assert!(answer.text("error_description").contains("name one of them"));
+    }
+    assert_eq!(fixture.snapshot(), before);
+    let first = fixture.token("sec", &naming(&redemption(&code), &[API])).await;
+    is_for(&fixture, &first, json!([API]), "profile").await;
+    fixture.token("sec", &refreshing(&first, &[])).await.is_refused(400, "invalid_target");
+    let second = fixture.token("sec", &refreshing(&first, &[FILES])).await;
+    is_for(&fixture, &second, json!([FILES]), "email").await;
+    fixture.token("cc", &naming(&MACHINE, &[API, FILES])).await.is_refused(400, "invalid_target");
 }
 
 #[tokio::test]
 async fn each_refresh_narrows_for_itself() {
     let fixture = protected();
-    let mut latest = tokens(&fixture, &[API, FILES]).await;
+    let code = code(&fixture, &[API, FILES, WIKI]).await;
+    let mut latest = fixture.token("sec", &naming(&redemption(&code), &[WIKI])).await;
     for (named, aud, scope) in [
         (&[API][..], json!([API]), "profile"),
         (&[FILES], json!([FILES]), "email"),
-        (&[FILES, API], json!([FILES, API]), "profile email"),
-        (&[], json!([API, FILES]), "profile email"),
+        (&[WIKI, API], json!([WIKI, API]), "profile"),
     ] {
         fixture
             .token("sec", &refreshing(&latest, &[named, &[LEDGER]].concat()))
@@ -338,9 +360,9 @@ async fn the_scope_is_what_the_resources_take() {
         (Some("profile email"), &[API][..], Some("profile")),
         (None, &[FILES], Some("email openid offline_access")),
         (Some("email"), &[API], None),
-        (Some("email"), &[API, FILES], Some("email")),
-        (Some("email"), &[API, "https://all.example/"], Some("email")),
+        (Some("profile"), &[API, "https://all.example/"], Some("profile")),
         (Some("openid email"), &[API], Some("openid")),
+        (Some("openid"), &[API, FILES], Some("openid")),
         (Some("offline_access profile email"), &[API], Some("offline_access profile")),
     ] {
         let request = changed(&naming(&code_request("wide"), named), "scope", asked);
@@ -367,7 +389,8 @@ async fn what_the_user_refused_is_not_there_for_any_resource() {
     let response = fixture.server.decide(pending.ticket(), Some(&login), narrow).await;
     let code = redirect_param(&response, "code").unwrap();
     fixture.token("sec", &naming(&redemption(&code), &[FILES])).await.is_refused(400, "invalid_scope");
-    is_for(&fixture, &fixture.redeem("sec", &code).await, json!([API, FILES]), "profile").await;
+    let tokens = fixture.token("sec", &naming(&redemption(&code), &[API])).await;
+    is_for(&fixture, &tokens, json!([API]), "profile").await;
 }
 
 #[tokio::test]
@@ -375,7 +398,7 @@ async fn for_a_client_that_acts_for_itself_the_policy_alone_decides() {
     let fixture = protected();
     for (named, aud, scope) in [
         (&[LEDGER][..], json!([LEDGER]), "profile email"),
-        (&[API, LEDGER, API], json!([API, LEDGER]), "profile email"),
+        (&[API, WIKI, API], json!([API, WIKI]), "profile"),
         (&[API], json!([API]), "profile"),
         (&[], Value::Null, "profile email"),
     ] {
@@ -423,6 +446,7 @@ async fn a_token_of_the_implicit_grant_is_for_the_resources_of_its_request() {
     let resources = [
         resource(API).scope("profile".parse().unwrap()).token_format(AccessTokenFormat::Opaque),
         resource(FILES).token_format(AccessTokenFormat::Jwt),
+        resource("https://all.example/"),
     ];
     let fixture = Fixture::with(|builder| {
         builder.grant(Implicit::new()).token_format(Plain).extension(ResourceIndicators::of(resources))
@@ -442,6 +466,9 @@ async fn a_token_of_the_implicit_grant_is_for_the_resources_of_its_request() {
     assert_eq!(told(&fixture, &token).await, (json!([API]), "profile".to_owned()));
     assert!(!token.starts_with("plain."));
     is_refused_at_once(&fixture, &naming(&request, &[FILES]), "invalid_target").await;
+    is_refused_at_once(&fixture, &naming(&request, &["https://all.example/"]), "invalid_target").await;
+    let narrower = changed(&naming(&request, &["https://all.example/"]), "scope", Some("profile"));
+    assert_eq!(fixture.consent(&narrower, &login).await.scopes().as_str(), "profile");
 }
 
 struct AnyPassword;
@@ -462,12 +489,13 @@ async fn a_grant_that_makes_its_authorization_at_the_token_endpoint_names_its_re
     own.grant_types.push("password".to_owned());
     fixture.store.insert_client(confidential("legacy", own));
     let request = [("grant_type", "password"), ("username", "alice"), ("password", "x"), ("scope", "profile email")];
-    let first = fixture.token("legacy", &naming(&request, &["https://api.example", FILES])).await;
-    is_for(&fixture, &first, json!([API, FILES]), "profile email").await;
+    let first = fixture.token("legacy", &naming(&request, &["https://api.example", WIKI])).await;
+    is_for(&fixture, &first, json!([API, WIKI]), "profile").await;
     let narrowed = fixture.token("legacy", &refreshing(&first, &[API])).await;
     is_for(&fixture, &narrowed, json!([API]), "profile").await;
     let all = fixture.token("legacy", &refreshing(&narrowed, &[])).await;
-    is_for(&fixture, &all, json!([API, FILES]), "profile email").await;
+    is_for(&fixture, &all, json!([API, WIKI]), "profile").await;
+    fixture.token("legacy", &naming(&request, &[API, FILES])).await.is_refused(400, "invalid_target");
     fixture.token("legacy", &naming(&request, &[LEDGER])).await.is_refused(400, "invalid_target");
 
     let unnamed = fixture.token("legacy", &request).await;
@@ -500,7 +528,7 @@ async fn a_policy_that_cannot_be_asked_is_not_now() {
 async fn a_resource_that_is_withdrawn_is_left_out_and_comes_back() {
     let (fixture, rule) = changing();
     let codes = [code(&fixture, &[API]).await, code(&fixture, &[API, FILES]).await];
-    let tokens = tokens(&fixture, &[API, FILES]).await;
+    let tokens = fixture.token("sec", &naming(&redemption(&code(&fixture, &[API, FILES]).await), &[API])).await;
     rule.set(Some(vec![resources().remove(1)]));
     fixture.redeem("sec", &codes[0]).await.is_refused(400, "invalid_target");
     fixture.token("sec", &naming(&redemption(&codes[1]), &[API])).await.is_refused(400, "invalid_target");
@@ -510,8 +538,8 @@ async fn a_resource_that_is_withdrawn_is_left_out_and_comes_back() {
     is_for(&fixture, &tokens, json!([FILES]), "email").await;
     rule.set(Some(resources()));
     is_for(&fixture, &fixture.redeem("sec", &codes[0]).await, json!([API]), "profile").await;
-    is_for(&fixture, &fixture.token("sec", &refreshing(&tokens, &[])).await, json!([API, FILES]), "profile email")
-        .await;
+    fixture.token("sec", &refreshing(&tokens, &[])).await.is_refused(400, "invalid_target");
+    is_for(&fixture, &fixture.token("sec", &refreshing(&tokens, &[API])).await, json!([API]), "profile").await;
 }
 
 /// Only users whose name begins with `a` have the resource.
@@ -541,9 +569,9 @@ async fn the_policy_knows_the_user_at_the_token_endpoint() {
 #[tokio::test]
 async fn within_the_grace_resources_in_another_order_are_the_same_request() {
     let fixture = protected();
-    let first = tokens(&fixture, &[API, FILES]).await;
-    let second = fixture.token("sec", &refreshing(&first, &[API, FILES])).await;
-    for same in [&[API, FILES][..], &[FILES, API], &[FILES, API, FILES]] {
+    let first = tokens(&fixture, &[API, WIKI]).await;
+    let second = fixture.token("sec", &refreshing(&first, &[API, WIKI])).await;
+    for same in [&[API, WIKI][..], &[WIKI, API], &[WIKI, API, WIKI]] {
         let again = fixture.token("sec", &refreshing(&first, same)).await;
         assert_eq!(again.is_ok().text("refresh_token"), second.text("refresh_token"));
     }
@@ -607,20 +635,17 @@ async fn a_resource_server_is_shown_the_tokens_of_its_resources_and_told_of_no_o
             .endpoint(Introspection::new().resource_server("rs").resource_server_for("sec2", [API]))
             .clock(clock.clone())
     });
-    let both = tokens(&fixture, &[API, FILES]).await;
-    let redeemed = async |resources: &[&str]| {
-        let answer = fixture.token("sec", &refreshing(&both, resources)).await;
-        answer.is_ok().text("access_token").to_owned()
-    };
-    let (api, files) = (redeemed(&[API]).await, redeemed(&[FILES]).await);
+    let both = tokens(&fixture, &[API, WIKI]).await;
+    let [api, wiki] = [tokens(&fixture, &[API]).await, tokens(&fixture, &[WIKI]).await];
+    let [api, wiki] = [&api, &wiki].map(|answer| answer.text("access_token"));
     let plain = fixture.tokens("sec").await;
     for (asks, token, expected) in [
         ("sec2", both.text("access_token"), Some(json!([API]))),
-        ("sec2", &api, Some(json!([API]))),
-        ("sec2", &files, None),
+        ("sec2", api, Some(json!([API]))),
+        ("sec2", wiki, None),
         ("sec2", plain.text("access_token"), Some(Value::Null)),
-        ("rs", &files, Some(json!([FILES]))),
-        ("sec", both.text("access_token"), Some(json!([API, FILES]))),
+        ("rs", wiki, Some(json!([WIKI]))),
+        ("sec", both.text("access_token"), Some(json!([API, WIKI]))),
         ("nopkce", both.text("access_token"), None),
     ] {
         let answer = asked.post_as("/introspect", asks, &[("token", token)]).await;

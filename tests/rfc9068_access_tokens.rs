@@ -3,14 +3,16 @@
 
 mod common;
 
+use async_trait::async_trait;
 use common::*;
 use grantwell::extensions::{Resource, ResourceIndicators};
+use grantwell::grants::legacy::{Password, PasswordVerifier};
 use grantwell::issue::JwtAccessTokens;
-use grantwell::jose::{Algorithm, Jws, PublicKeys as _};
-use grantwell::model::{AccessTokenFormat, Client, ClientPolicy};
-use grantwell::signing::RotatingKeys;
+use grantwell::jose::{Algorithm, Jws, PrivateKey, PublicKeys as _};
+use grantwell::model::{AccessTokenFormat, AuthMethod, Client, ClientMetadata, ClientPolicy};
+use grantwell::signing::{FixedKeys, RotatingKeys};
 use grantwell::stores::MemoryStore;
-use grantwell::{Builder, Login};
+use grantwell::{Builder, Login, Secret, StorageError, Timestamp};
 use serde_json::{Value, json};
 
 const API: &str = "https://api.example/";
@@ -149,4 +151,131 @@ async fn another_algorithm_can_be_chosen() {
     let fixture = Fixture::with(|builder| with_jwts(builder, format));
     let token = fixture.tokens("sec").await;
     assert_eq!(read(&fixture, token.text("access_token")).await.0["alg"], "RS256");
+}
+
+/// What a client that acts for itself asks.
+const MACHINE: [(&str, &str); 1] = [("grant_type", "client_credentials")];
+
+/// Every access token is a JWT, and `own` is the policy.
+fn with_policy(own: ResourceIndicators) -> Fixture {
+    Fixture::with(|builder| with_jwts(builder, JwtAccessTokens::new(API).by_default()).extension(own))
+}
+
+fn api() -> Resource {
+    Resource::new(API.parse().unwrap())
+}
+
+#[tokio::test]
+async fn the_policy_is_asked_about_the_audience_that_nobody_named() {
+    let closed = with_policy(ResourceIndicators::of([api().scope("profile".parse().unwrap()).clients(["nobody"])]));
+    let unknown = with_policy(ResourceIndicators::of([]));
+    for fixture in [closed, unknown] {
+        let code = fixture.code("sec").await;
+        let before = fixture.snapshot();
+        for (client, request) in [("cc", MACHINE.to_vec()), ("sec", redemption(&code))] {
+            let answer = fixture.token(client, &request).await;
+            answer.is_refused(400, "invalid_target");
+            assert!(answer.text("error_description").contains("without a resource"), "{client}");
+        }
+        assert_eq!(fixture.snapshot(), before);
+        fixture.store.insert_client(client("cc", AccessTokenFormat::Opaque));
+        let opaque = fixture.token("cc", &MACHINE).await;
+        let facts = fixture.post_as("/introspect", "rs", &[("token", opaque.is_ok().text("access_token"))]).await;
+        assert_eq!((&facts.json["active"], facts.json.get("aud")), (&json!(true), None));
+    }
+    let fixture = self::fixture();
+    assert_eq!(read(&fixture, fixture.tokens("sec").await.text("access_token")).await.1["aud"], API);
+}
+
+#[tokio::test]
+async fn the_terms_of_the_default_audience_are_those_of_a_named_resource() {
+    let fixture = with_policy(ResourceIndicators::of([api().scope("profile".parse().unwrap()).clients(["cc", "sec"])]));
+    let wide = changed(&code_request("sec"), "scope", Some("profile email"));
+    let first = fixture.redeem("sec", &fixture.code_for(&wide, "alice").await).await;
+    let second = fixture.refresh("sec", first.is_ok().text("refresh_token")).await;
+    for answer in [&first, &second, &fixture.token("cc", &MACHINE).await] {
+        let (_, claims) = read(&fixture, answer.is_ok().text("access_token")).await;
+        assert_eq!((&claims["aud"], &claims["scope"]), (&json!(API), &json!("profile")));
+    }
+    let narrowed = changed(&MACHINE, "scope", Some("email"));
+    fixture.token("cc", &narrowed).await.is_refused(400, "invalid_scope");
+    let named = [("grant_type", "refresh_token"), ("refresh_token", second.text("refresh_token")), ("resource", API)];
+    fixture.token("sec", &named).await.is_refused(400, "invalid_target");
+
+    let fixture = with_policy(ResourceIndicators::of([api().token_format(AccessTokenFormat::Opaque)]));
+    assert!(!is_jwt(fixture.tokens("sec").await.text("access_token")));
+}
+
+#[tokio::test]
+async fn a_resource_may_take_another_form_than_one_that_the_server_lacks() {
+    let opaque = api().token_format(AccessTokenFormat::Opaque);
+    let fixture = Fixture::with(|builder| builder.extension(ResourceIndicators::of([opaque])));
+    fixture.store.insert_client(client("cc", AccessTokenFormat::Jwt));
+    fixture.token("cc", &MACHINE).await.is_refused(500, "server_error");
+    fixture.token("cc", &[&MACHINE[..], &[("resource", API)]].concat()).await.is_ok();
+}
+
+#[tokio::test]
+async fn a_token_that_nobody_could_read_is_not_issued() {
+    let fixture = fixture();
+    let scope = |names: usize| (0..names).map(|number| format!("https://api.example/{number:04}")).collect::<Vec<_>>();
+    let wide = scope(300).join(" ");
+    let own = ClientMetadata { scope: wide.parse().unwrap(), ..metadata(AuthMethod::CLIENT_SECRET_BASIC) };
+    let machine =
+        ClientMetadata { grant_types: vec!["client_credentials".to_owned()], redirect_uris: Vec::new(), ..own.clone() };
+    fixture.store.insert_client(confidential("wide", machine));
+    fixture.store.insert_client(confidential("wide-web", own));
+    let request = changed(&code_request("wide-web"), "scope", None);
+    let code = fixture.code_for(&request, "alice").await;
+    // Signing makes the keys.
+    fixture.tokens("sec").await;
+    let before = fixture.snapshot();
+    for (client, request) in [("wide", MACHINE.to_vec()), ("wide-web", redemption(&code))] {
+        fixture.token(client, &request).await.is_refused(400, "invalid_scope");
+    }
+    assert!(fixture.snapshot() == before, "something was saved");
+    let narrower = scope(150).join(" ");
+    let token = fixture.token("wide", &changed(&MACHINE, "scope", Some(&narrower))).await;
+    assert!(fixture.is_active(token.is_ok().text("access_token")).await);
+}
+
+#[tokio::test]
+async fn no_token_ends_later_than_every_reader_of_json_can_count() {
+    let keys = FixedKeys::new(PrivateKey::generate(Algorithm::ES256).unwrap().with_kid("one"));
+    let fixture =
+        Fixture::with(|builder| builder.signing_keys(keys).jwt_access_tokens(JwtAccessTokens::new(API).by_default()));
+    let endless =
+        ClientPolicy { access_token_lifetime: Some(u64::MAX), ..client("cc", AccessTokenFormat::Jwt).policy().clone() };
+    fixture.store.insert_client(client("cc", AccessTokenFormat::Jwt).with_policy(endless).unwrap());
+    let answer = fixture.token("cc", &MACHINE).await;
+    let token = answer.is_ok().text("access_token");
+    let end = json!((1_u64 << 53) - 1);
+    assert_eq!(read(&fixture, token).await.1["exp"], end);
+    assert_eq!(fixture.post_as("/introspect", "rs", &[("token", token)]).await.json["exp"], end);
+    assert_eq!(answer.json["expires_in"], (1_u64 << 53) - 1 - START);
+}
+
+struct AnyPassword;
+
+#[async_trait]
+impl PasswordVerifier for AnyPassword {
+    async fn verify(&self, username: &str, _: &Secret, _: &Client) -> Result<Option<Login>, StorageError> {
+        Ok(Some(Login::without_session(username, Timestamp::from_unix(START))))
+    }
+}
+
+#[tokio::test]
+async fn the_default_audience_is_no_resource_of_the_authorization() {
+    let fixture = Fixture::with(|builder| {
+        let builder = with_jwts(builder, JwtAccessTokens::new(API).by_default());
+        builder.grant(Password::new(AnyPassword)).extension(ResourceIndicators::of([api()]))
+    });
+    let mut own = metadata(AuthMethod::CLIENT_SECRET_BASIC);
+    own.grant_types.push("password".to_owned());
+    fixture.store.insert_client(confidential("legacy", own));
+    let first = fixture.token("legacy", &[("grant_type", "password"), ("username", "alice"), ("password", "x")]).await;
+    assert_eq!(read(&fixture, first.is_ok().text("access_token")).await.1["aud"], API);
+    let refresh_token = first.text("refresh_token");
+    let facts = fixture.post_as("/introspect", "legacy", &[("token", refresh_token)]).await;
+    assert_eq!((&facts.json["active"], facts.json.get("aud")), (&json!(true), None));
 }

@@ -13,7 +13,7 @@ use crate::context::{Abilities, Context};
 use crate::error::{Error, ErrorCode};
 use crate::issue::refresh_token::Claimed;
 use crate::metadata::Metadata;
-use crate::model::{AccessToken, AuthMethod, Client, ClientId};
+use crate::model::{AccessToken, AuthMethod, AuthorizationId, Client, ClientId};
 use crate::secret::Digest;
 use crate::storage::AccessTokenStore;
 use crate::wire;
@@ -90,6 +90,9 @@ struct Active<'a> {
     auth_time: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     acr: Option<&'a str>,
+    /// As in a JWT: it tells a user from a client of the same name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authorization_id: Option<AuthorizationId>,
 }
 
 #[async_trait]
@@ -157,6 +160,7 @@ impl Introspect {
             token_type: Some("Bearer"),
             auth_time: authorization.map(|authorization| authorization.auth_time),
             acr: authorization.and_then(|authorization| authorization.acr.as_deref()),
+            authorization_id: found.token.authorization,
         };
         Ok(Some(wire::json(StatusCode::OK, &active)))
     }
@@ -188,6 +192,7 @@ impl Introspect {
             token_type: None,
             auth_time: None,
             acr: None,
+            authorization_id: Some(found.authorization.id),
         };
         Ok(Some(wire::json(StatusCode::OK, &active)))
     }

@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use serde::{Serialize, Serializer};
 
-use super::{Claims, TokenFormat};
+use super::{Claims, Formats, TokenFormat};
 use crate::clock::Timestamp;
 use crate::context::Context;
 use crate::error::{Error, ErrorCode};
@@ -19,12 +19,13 @@ use crate::signing::cannot_sign;
 pub struct JwtAccessTokens {
     default_audience: String,
     algorithm: Option<Algorithm>,
-    pub(crate) is_default: bool,
+    is_default: bool,
 }
 
 impl JwtAccessTokens {
     /// JWTs where the client's policy or the resource asks for them. A token for no named resource has
-    /// `default_audience` in its `aud` (section 3).
+    /// `default_audience` in its `aud` (section 3). A [`ResourcePolicy`](crate::extensions::ResourcePolicy) is asked about it
+    /// as if the token request had named it, so it must be a resource of that policy.
     pub fn new(default_audience: impl Into<String>) -> Self {
         Self { default_audience: default_audience.into(), algorithm: None, is_default: false }
     }
@@ -41,6 +42,17 @@ impl JwtAccessTokens {
     pub const fn algorithm(mut self, algorithm: Algorithm) -> Self {
         self.algorithm = Some(algorithm);
         self
+    }
+
+    /// What is wrong with the configuration, if anything, where keys sign by `algorithms`.
+    pub(crate) fn contradiction(&self, algorithms: &[Algorithm]) -> Option<&'static str> {
+        if self.default_audience.is_empty() {
+            Some("the default audience of JWT access tokens is empty")
+        } else if self.algorithm.is_some_and(|own| !algorithms.contains(&own)) {
+            Some("no signing key is of the algorithm of JWT access tokens")
+        } else {
+            None
+        }
     }
 }
 
@@ -72,6 +84,15 @@ fn one_or_many<S: Serializer>(audience: &&[String], serializer: S) -> Result<S::
     match audience {
         [one] => one.serialize(serializer),
         many => many.serialize(serializer),
+    }
+}
+
+impl Formats {
+    pub(crate) fn add_jwt(&mut self, format: JwtAccessTokens) {
+        if format.is_default {
+            self.default = Some(Box::new(format.clone()));
+        }
+        self.jwt = Some(Box::new(format));
     }
 }
 

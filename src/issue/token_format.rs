@@ -16,7 +16,8 @@ pub trait TokenFormat: Send + Sync + 'static {
     /// The token cannot be made, for example because a signer does not answer.
     async fn mint(&self, context: &Context, claims: &Claims<'_>) -> Result<Secret, Error>;
 
-    /// Whom a token is for that is approved for no named resource; `None`: its audience stays empty.
+    /// Whom a token is for that is approved for no named resource; `None`: its audience stays empty. A
+    /// [`ResourcePolicy`](crate::extensions::ResourcePolicy) must know it.
     fn default_audience(&self) -> Option<&str> {
         None
     }

@@ -11,6 +11,7 @@ use crate::error::{Error, ErrorCode};
 use crate::events::Event;
 use crate::model::{AccessToken, AccessTokenFormat, Authorization, Client, Issued, Kept, RefreshToken, Scope};
 use crate::secret::Secret;
+use crate::wire::MAX_VALUE;
 
 /// What a grant found that the client may have. Nothing has changed in the store yet.
 #[non_exhaustive]
@@ -19,7 +20,9 @@ pub struct Approved {
     pub authorization: Option<Authorization>,
     /// The scope of the access token.
     pub scope: Scope,
-    /// Whom the access token is for (RFC 8707).
+    /// Whom the access token is for (RFC 8707). Where the grant names nobody, an extension's check finds the default of the
+    /// token's form here. A [`ResourcePolicy`](crate::extensions::ResourcePolicy) is asked about it unless the request or
+    /// the authorization names resources.
     pub audience: Vec<String>,
     /// The form of the access token, where the resources it is for say; otherwise it is the client's or the server's.
     pub token_format: Option<AccessTokenFormat>,
@@ -157,6 +160,8 @@ impl TokenIssuer {
         request: &TokenRequest<'_>,
         mut approved: Approved,
     ) -> Result<TokenResponse, Error> {
+        // A form that the server does not have is no error yet: a resource may take another.
+        let _ = self.format(&request.client, &mut approved);
         for extension in self.extensions.iter() {
             extension.check(context, request, &mut approved).await?;
         }
@@ -191,10 +196,19 @@ impl TokenIssuer {
         Ok(answer)
     }
 
+    /// The form of the token. If nobody is named whom it is for, the form says so.
+    fn format(&self, client: &Client, approved: &mut Approved) -> Result<&dyn TokenFormat, Error> {
+        let format = self.formats.of(approved.token_format.or(client.policy().access_token_format))?;
+        if approved.audience.is_empty() {
+            approved.audience.extend(format.default_audience().map(str::to_owned));
+        }
+        Ok(format)
+    }
+
     /// Mints what was approved for `client`; nothing is saved yet.
     ///
     /// # Errors
-    /// The token format cannot make the token.
+    /// The token format cannot make the token; `invalid_scope` when no server would read a token of its length.
     async fn mint(
         &self,
         context: &Context,
@@ -202,14 +216,15 @@ impl TokenIssuer {
         approved: &mut Approved,
         now: Timestamp,
     ) -> Result<(Issued, TokenResponse), Error> {
-        let format = self.formats.of(approved.token_format.or(client.policy().access_token_format))?;
-        if approved.audience.is_empty() {
-            approved.audience.extend(format.default_audience().map(str::to_owned));
-        }
+        let format = self.format(client, approved)?;
         let longest = format.longest_lifetime(context).map_or(Timestamp::END, |longest| now.plus(longest));
-        let expires_at = access_token_end(context, client, approved, now).min(longest);
+        let expires_at = access_token_end(context, client, approved, now).min(longest).min(Timestamp::END);
         let claims = Claims { client, approved, issued_at: now, expires_at };
         let token = format.mint(context, &claims).await?;
+        if token.expose().len() > MAX_VALUE {
+            let description = "the access token would be too long: ask for a narrower scope";
+            return Err(Error::new(ErrorCode::InvalidScope, description));
+        }
         let authorization = approved.authorization.take();
         let refresh_token = std::mem::replace(&mut approved.refresh_token, RefreshTokenAnswer::Absent);
         let (family, refresh_token) = match (refresh_token, &authorization) {

@@ -22,6 +22,10 @@ pub struct SigningKey {
     pub created_at: Timestamp,
     /// From when it signs, in the place of the generation before.
     pub signs_from: Timestamp,
+    /// Until when it signs, by the schedule it was made under.
+    pub signs_until: Timestamp,
+    /// The most seconds that a token of its may live, by the same.
+    pub longest_token: u64,
 }
 
 impl SigningKey {

@@ -55,8 +55,10 @@ impl FromStr for ResourceIdentifier {
         let url = Url::parse(text).map_err(|_| InvalidResourceIdentifier)?;
         // Whoever compares names as text must see what a URL parser sees.
         let is_normal = url.as_str() == text || url.as_str().strip_suffix('/') == Some(text);
+        // What a parser of URLs leaves as it is, though no URI has it (RFC 3986 section 2). A challenge quotes the name.
+        let is_uri = !text.contains(['\\', '^', '`', '{', '|', '}']);
         let is_bare = url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
-        let is_name = is_https_or_loopback(&url) && is_normal && is_bare;
+        let is_name = is_https_or_loopback(&url) && is_normal && is_uri && is_bare;
         is_name.then(|| Self(text.to_owned())).ok_or(InvalidResourceIdentifier)
     }
 }

@@ -62,6 +62,9 @@ impl ResourceServer {
 
     /// Takes tokens of another source too, for example of another issuer. It is asked about the tokens that those before
     /// it do not know, and only if they could tell.
+    ///
+    /// A revoked JWT is one that [`StoredTokens`](super::StoredTokens) and [`IntrospectedTokens`](super::IntrospectedTokens)
+    /// do not know: `JwtTokens` of the same issuer behind them would take it again.
     #[must_use]
     pub fn or(self, tokens: impl TokenSource) -> Self {
         self.change(|own| own.sources.push(Arc::new(tokens)))

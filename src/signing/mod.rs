@@ -3,6 +3,7 @@
 //! A key is published before it signs, and until the last token it signed has expired. Which key signs follows from the
 //! stored keys and the time alone, so replicas that share a store agree without talking to each other.
 
+mod change;
 mod fixed;
 mod rotating;
 mod rotation;
@@ -22,7 +23,7 @@ pub use vault::KeyVault;
 use self::rotation::Rotation;
 use self::shared::SharedKeys;
 use self::view::View;
-use crate::clock::{Clock, Randomness};
+use crate::clock::{Clock, Randomness, Timestamp};
 use crate::error::{Error, ErrorCode};
 use crate::jose::{Algorithm, JwkSet, PublicKeys, Signer, SigningError};
 use crate::model::Issuer;
@@ -56,6 +57,14 @@ pub(crate) struct Surroundings {
 }
 
 impl BoundKeys {
+    /// What they can sign by.
+    pub(crate) fn algorithms(&self) -> Vec<Algorithm> {
+        match &self.0 {
+            Source::Fixed(view) => view.algorithms().collect(),
+            Source::Rotating(config, _) => config.algorithms.clone(),
+        }
+    }
+
     /// What is wrong with the configuration, if anything.
     pub(crate) fn contradiction(&self, keys: &KeyRing) -> Option<&'static str> {
         match &self.0 {
@@ -82,33 +91,34 @@ enum Keys {
 pub struct SigningKeys(Arc<Keys>);
 
 impl SigningKeys {
-    async fn view(&self) -> Result<Arc<View>, Error> {
+    async fn view(&self) -> Result<(Arc<View>, Timestamp), Error> {
         match &*self.0 {
-            Keys::Fixed(view, _) => Ok(view.clone()),
-            Keys::Rotating(rotating) => rotating.view().await,
+            Keys::Fixed(view, clock) => Ok((view.clone(), clock.now())),
+            Keys::Rotating(rotating) => Ok((rotating.view().await?, rotating.now())),
         }
     }
 
-    /// The key that signs by `algorithm` now; by the first algorithm where it is `None`.
+    /// The keys to publish: all, or none that others would take for all.
+    async fn complete(&self) -> Result<Arc<View>, Error> {
+        let (view, now) = self.view().await?;
+        if view.is_complete(now) { Ok(view) } else { Err(Error::new(ErrorCode::TemporarilyUnavailable, CLOSED)) }
+    }
+
+    /// The key that signs by `algorithm` now; by the first algorithm that can where it is `None`.
     ///
     /// # Errors
     /// There is none, or it cannot be had now.
     pub async fn signer(&self, algorithm: Option<Algorithm>) -> Result<Arc<dyn Signer>, Error> {
-        let view = self.view().await?;
-        let now = match &*self.0 {
-            Keys::Fixed(_, clock) => clock.now(),
-            Keys::Rotating(rotating) => rotating.now(),
-        };
-        let signer = view.signer(algorithm, now);
-        signer.ok_or(Error::new(ErrorCode::ServerError, "the server has no key to sign with"))
+        let (view, now) = self.view().await?;
+        view.signer(algorithm, now).ok_or(Error::new(ErrorCode::TemporarilyUnavailable, CLOSED))
     }
 
     /// The JWK Set (RFC 7517 section 5) to publish, as JSON.
     ///
     /// # Errors
-    /// The keys cannot be had now.
+    /// See [`Self::signer`].
     pub async fn published(&self) -> Result<Bytes, Error> {
-        Ok(self.view().await?.json.clone())
+        Ok(self.complete().await?.json.clone())
     }
 
     /// Seconds for which others may keep what is published.
@@ -168,7 +178,7 @@ impl SigningKeys {
 #[async_trait]
 impl PublicKeys for SigningKeys {
     async fn jwk_set(&self) -> Result<Arc<JwkSet>, Error> {
-        Ok(self.view().await?.jwk_set.clone())
+        Ok(self.complete().await?.jwk_set.clone())
     }
 
     async fn refreshed(&self) -> Result<Arc<JwkSet>, Error> {
@@ -184,6 +194,8 @@ impl std::fmt::Debug for SigningKeys {
         f.write_str("SigningKeys(..)")
     }
 }
+
+const CLOSED: &str = "the server cannot use its signing keys now";
 
 /// A signer that does not answer is "not now".
 pub(crate) fn cannot_sign(cause: SigningError) -> Error {

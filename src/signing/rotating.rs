@@ -11,6 +11,9 @@ pub(super) const LONGEST_MAX_AGE: u64 = 300;
 /// The most seconds between two looks into the store.
 const LONGEST_RELOAD: u64 = 60;
 
+/// Others need not read more keys than that.
+const MAX_PUBLISHED: u64 = 50;
+
 /// Signing keys in the store, made by the server itself. Needs [`KeyStore`], and secret keys unless there is a
 /// [`KeyVault`].
 ///
@@ -43,7 +46,7 @@ impl RotatingKeys {
         self
     }
 
-    /// The seconds for which a key is published before it signs. Whoever keeps the JWK Set, other replicas included,
+    /// The seconds for which a key is published before it signs, at least four. Whoever keeps the JWK Set, other replicas included,
     /// looks at it four times in that time.
     #[must_use]
     pub const fn publish_ahead(mut self, seconds: u64) -> Self {
@@ -73,10 +76,14 @@ impl RotatingKeys {
             Some("a signing key that rotates is published: it cannot be symmetric")
         } else if self.algorithms.iter().collect::<HashSet<_>>().len() < self.algorithms.len() {
             Some("an algorithm of the signing keys is there twice")
-        } else if self.publish_ahead == 0 || self.every < self.publish_ahead {
-            Some("a signing key is published for at least one second before it signs, and signs for at least as long")
+        } else if self.publish_ahead < 4 || self.every < self.publish_ahead {
+            Some("a signing key is published for at least four seconds before it signs, and signs for at least as long")
         } else if self.longest_token == 0 {
             Some("the longest life of a signed token is zero")
+        } else if self.most_published() > MAX_PUBLISHED {
+            Some(
+                "signing keys rotate so often that too many are published: lengthen `every`, or shorten `longest_token`",
+            )
         } else if self.vault.is_none() && keys.is_empty() {
             Some("signing keys are stored encrypted under secret keys: call `secret_keys`")
         } else {
@@ -84,13 +91,24 @@ impl RotatingKeys {
         }
     }
 
+    fn most_published(&self) -> u64 {
+        let of_each = (self.longest_token / self.every.max(1)).saturating_add(3);
+        of_each.saturating_mul(self.algorithms.len() as u64)
+    }
+
     /// So short that everyone sees a new key before it signs.
     pub(super) fn max_age(&self) -> u64 {
-        (self.publish_ahead / 4).clamp(1, LONGEST_MAX_AGE)
+        (self.publish_ahead / 4).min(LONGEST_MAX_AGE)
     }
 
     pub(super) fn reload_after(&self) -> u64 {
-        (self.publish_ahead / 4).clamp(1, LONGEST_RELOAD)
+        (self.publish_ahead / 4).min(LONGEST_RELOAD)
+    }
+
+    /// For how many seconds what is known may be used while the store cannot be asked: until then it holds every key that
+    /// others sign with, and so do those who keep what was published last.
+    pub(super) fn usable_for(&self) -> u64 {
+        self.publish_ahead / 2
     }
 }
 

@@ -18,10 +18,14 @@ pub(super) enum Rotation {
     AtOnce,
 }
 
-/// The newest key of an algorithm, as the vault finds it.
+/// How it stands with the keys of an algorithm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Newest {
-    /// It can sign.
+pub(super) enum Standing {
+    /// The issuer has no keys at all.
+    First,
+    /// It has keys, but none of this algorithm.
+    Added,
+    /// The newest key can sign.
     Good,
     /// It can sign, but should be replaced ahead of schedule.
     Outdated,
@@ -34,48 +38,59 @@ pub(super) enum Newest {
 pub(super) struct Plan {
     /// Make the next generation, which signs from then on.
     pub(super) make: Option<Timestamp>,
-    /// Delete these generations.
+    /// Then delete these generations.
     pub(super) delete: Vec<u64>,
 }
 
 impl Rotation {
     /// `keys` are those of one configured algorithm, the newest first.
-    pub(super) fn plan(self, config: &RotatingKeys, keys: &[SigningKey], state: Newest, now: Timestamp) -> Plan {
-        let Some(newest) = keys.first() else { return Plan { make: Some(now), delete: Vec::new() } };
-        let (has_begun, published) = (newest.signs_from <= now, now.plus(config.publish_ahead));
-        let ends = newest.signs_from.plus(config.every);
-        let make = match (self, state) {
+    pub(super) fn plan(self, config: &RotatingKeys, keys: &[SigningKey], standing: Standing, now: Timestamp) -> Plan {
+        let published = now.plus(config.publish_ahead);
+        let newest = keys.first().map_or(now, |newest| newest.signs_from);
+        let has_begun = newest <= now;
+        // Made by a clock that was far ahead: its time may never come.
+        let is_astray = newest > published.plus(CLOCK_SKEW);
+        let make = match (self, standing) {
             (Self::AtOnce, _) => {
                 return Plan { make: Some(now), delete: keys.iter().map(|key| key.generation).collect() };
             }
-            (Self::Early, _) => has_begun.then_some(published),
+            (_, Standing::First) => Some(now),
+            (_, Standing::Added) => Some(published),
+            (Self::Early, _) => (has_begun || is_astray).then_some(published),
             // Two replicas that cannot open each other's keys would go on for ever.
-            (Self::Scheduled, Newest::Closed) => None,
-            (Self::Scheduled, Newest::Outdated) => has_begun.then_some(published),
-            (Self::Scheduled, Newest::Good) => (published >= ends).then_some(published),
+            (Self::Scheduled, Standing::Closed) => None,
+            (Self::Scheduled, Standing::Outdated) => has_begun.then_some(published),
+            (Self::Scheduled, Standing::Good) => (published >= newest.plus(config.every)).then_some(published),
         };
         Plan { make, delete: ended(config, keys, now) }
     }
 }
 
-/// The generations of an algorithm that is no longer configured, as if the newest had been replaced on schedule.
+/// The generations of an algorithm that is no longer configured, as if the newest had been replaced on schedule; another
+/// replica may still sign with it.
 pub(super) fn abandoned(config: &RotatingKeys, keys: &[SigningKey], now: Timestamp) -> Vec<u64> {
     let mut delete = ended(config, keys, now);
     if let Some(newest) = keys.first() {
-        let replaced_at = newest.signs_from.plus(config.every).plus(config.publish_ahead);
-        delete.extend((now >= last_token_end(config, replaced_at)).then_some(newest.generation));
+        let replaced_at = newest.signs_until.max(newest.signs_from.plus(config.every)).plus(config.publish_ahead);
+        delete.extend((now >= last_token_end(config, newest, replaced_at)).then_some(newest.generation));
     }
     delete
 }
 
 /// The generations whose last token has expired.
 fn ended(config: &RotatingKeys, keys: &[SigningKey], now: Timestamp) -> Vec<u64> {
-    let successions = keys.iter().zip(keys.iter().skip(1));
-    let ended = successions.filter(|(successor, _)| now >= last_token_end(config, successor.signs_from));
-    ended.map(|(_, key)| key.generation).collect()
+    let mut ended = Vec::new();
+    let mut replaced_at = Timestamp::END;
+    for key in keys {
+        if replaced_at < Timestamp::END && now >= last_token_end(config, key, replaced_at) {
+            ended.push(key.generation);
+        }
+        replaced_at = replaced_at.min(key.signs_from);
+    }
+    ended
 }
 
 /// When the last token of a key that was replaced at that time has expired, by everyone's clock.
-fn last_token_end(config: &RotatingKeys, replaced_at: Timestamp) -> Timestamp {
-    replaced_at.plus(config.longest_token).plus(CLOCK_SKEW)
+fn last_token_end(config: &RotatingKeys, key: &SigningKey, replaced_at: Timestamp) -> Timestamp {
+    replaced_at.plus(config.longest_token.max(key.longest_token)).plus(CLOCK_SKEW)
 }

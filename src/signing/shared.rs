@@ -7,21 +7,22 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::sync::Mutex;
 
-use super::rotation::{Newest, Plan, Rotation, abandoned};
+use super::change::Change;
+use super::rotation::Rotation;
 use super::vault::SealedKeys;
 use super::view::{Usable, View};
-use super::{KeyVault, RotatingKeys, Surroundings, cannot_sign};
+use super::{KeyVault, RotatingKeys, Surroundings};
 use crate::clock::{Clock, Timestamp};
-use crate::error::Error;
-use crate::jose::{Algorithm, Signer};
+use crate::error::{Error, ErrorCode};
+use crate::jose::Signer;
 use crate::model::{Issuer, SigningKey};
 use crate::storage::KeyStore;
 
 pub(super) struct SharedKeys {
     pub(super) config: RotatingKeys,
-    store: Arc<dyn KeyStore>,
-    vault: Arc<dyn KeyVault>,
-    issuer: Issuer,
+    pub(super) store: Arc<dyn KeyStore>,
+    pub(super) vault: Arc<dyn KeyVault>,
+    pub(super) issuer: Issuer,
     clock: Arc<dyn Clock>,
     known: RwLock<Option<Known>>,
     /// The Unix second in which the store was last asked, whether it answered or not.
@@ -35,17 +36,31 @@ pub(super) struct SharedKeys {
 struct Known {
     opened: Arc<ByAlgorithm>,
     view: Arc<View>,
+    seen_at: Timestamp,
+}
+
+impl Known {
+    fn is_within(&self, seconds: u64, now: Timestamp) -> bool {
+        is_within(self.seen_at, seconds, now)
+    }
+}
+
+/// False, too, when the clock was put back since.
+fn is_within(since: Timestamp, seconds: u64, now: Timestamp) -> bool {
+    (since..since.plus(seconds)).contains(&now)
 }
 
 /// The keys of each algorithm, the newest first.
-type ByAlgorithm = BTreeMap<String, Vec<Opened>>;
+pub(super) type ByAlgorithm = BTreeMap<String, Vec<Opened>>;
 
 /// A stored key, and its signer if that could be had.
 #[derive(Clone)]
-struct Opened {
-    key: SigningKey,
-    signer: Option<Arc<dyn Signer>>,
+pub(super) struct Opened {
+    pub(super) key: SigningKey,
+    pub(super) signer: Option<Arc<dyn Signer>>,
 }
+
+const UNKNOWN: &str = "the signing keys cannot be looked up now";
 
 impl SharedKeys {
     pub(super) fn new(config: RotatingKeys, store: Arc<dyn KeyStore>, surroundings: Surroundings) -> Self {
@@ -59,27 +74,34 @@ impl SharedKeys {
         self.clock.now()
     }
 
-    /// The keys, looked up again from time to time. Whoever finds another request asking uses what is known, unless that
-    /// is too old.
+    /// The keys, looked up again from time to time. Whoever finds that somebody else does uses what is known.
+    ///
+    /// # Errors
+    /// Nothing is known that may still be used, and the store cannot be asked.
     pub(super) async fn view(&self) -> Result<Arc<View>, Error> {
-        let reload_after = self.config.reload_after();
-        let known = self.known();
-        let _asking = match &known {
-            Some(known) if self.was_asked_within(reload_after) => return Ok(known.view.clone()),
-            Some(known) if self.was_asked_within(2 * reload_after) => match self.asking.try_lock() {
-                Ok(asking) => asking,
-                Err(_) => return Ok(known.view.clone()),
-            },
-            _ => self.asking.lock().await,
-        };
-        match self.known() {
-            Some(known) if self.was_asked_within(reload_after) => Ok(known.view),
-            Some(known) => Ok(self.ask(Rotation::Scheduled).await.unwrap_or_else(|error| {
-                tracing::error!(%error, cause = error.source(), "the signing keys cannot be looked up");
-                known.view
-            })),
-            None => self.ask(Rotation::Scheduled).await,
+        if let Some(known) = self.known() {
+            let now = self.now();
+            // Whoever could not open a key tries again soon.
+            let reload_after = if known.view.is_complete(now) { self.config.reload_after() } else { 1 };
+            let is_tried = known.is_within(reload_after, now) || self.was_asked_within(reload_after);
+            if known.is_within(self.config.usable_for(), now) {
+                let asking = if is_tried { None } else { self.asking.try_lock().ok() };
+                return Ok(if asking.is_some() { self.ask_or(known.view).await } else { known.view });
+            }
         }
+        let _asking = self.asking.lock().await;
+        match self.known() {
+            Some(known) if known.is_within(self.config.reload_after(), self.now()) => Ok(known.view),
+            _ if self.was_asked_within(1) => Err(Error::new(ErrorCode::TemporarilyUnavailable, UNKNOWN)),
+            _ => self.ask(Rotation::Scheduled).await,
+        }
+    }
+
+    async fn ask_or(&self, known: Arc<View>) -> Arc<View> {
+        self.ask(Rotation::Scheduled).await.unwrap_or_else(|error| {
+            tracing::error!(%error, cause = error.source(), "the signing keys cannot be looked up");
+            known
+        })
     }
 
     /// Looks into the store once more, but not twice in a second.
@@ -100,31 +122,36 @@ impl SharedKeys {
         self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// False, too, when the clock was put back since.
     fn was_asked_within(&self, seconds: u64) -> bool {
-        let asked_at = Timestamp::from_unix(self.asked_at.load(Ordering::Relaxed));
-        (asked_at..asked_at.plus(seconds)).contains(&self.now())
+        is_within(Timestamp::from_unix(self.asked_at.load(Ordering::Relaxed)), seconds, self.now())
     }
 
     async fn ask(&self, rotation: Rotation) -> Result<Arc<View>, Error> {
-        let now = self.now();
-        let answer = self.learn(rotation, now).await;
-        self.asked_at.store(now.as_unix(), Ordering::Relaxed);
+        // Before as well, for a request that is dropped while it waits.
+        self.asked_at.store(self.now().as_unix(), Ordering::Relaxed);
+        let answer = self.learn(rotation).await;
+        self.asked_at.store(self.now().as_unix(), Ordering::Relaxed);
         answer
     }
 
-    async fn learn(&self, rotation: Rotation, now: Timestamp) -> Result<Arc<View>, Error> {
-        let mut opened = self.query().await?;
-        if self.carry_out(rotation, &opened, now).await? {
-            opened = self.query().await?;
+    async fn learn(&self, rotation: Rotation) -> Result<Arc<View>, Error> {
+        let opened = self.query().await?;
+        let (has_keys, mut change) = (!opened.is_empty(), Change::new(self, rotation, opened));
+        match change.carry_out(self.now()).await {
+            // What cannot be made or deleted now stops nobody who has a key.
+            Err(error) if rotation == Rotation::Scheduled && has_keys => {
+                tracing::error!(%error, cause = error.source(), "the signing keys cannot be rotated");
+            }
+            outcome => outcome?,
         }
+        let opened = change.opened;
         let view = Arc::new(self.view_of(&opened));
-        let known = Known { opened: Arc::new(opened), view: view.clone() };
+        let known = Known { opened: Arc::new(opened), view: view.clone(), seen_at: self.now() };
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = Some(known);
         Ok(view)
     }
 
-    async fn query(&self) -> Result<ByAlgorithm, Error> {
+    pub(super) async fn query(&self) -> Result<ByAlgorithm, Error> {
         let mut keys = self.store.query_signing_keys(&self.issuer).await?;
         keys.retain(|key| key.issuer == self.issuer);
         keys.sort_by_key(|key| u64::MAX - key.generation);
@@ -157,70 +184,6 @@ impl SharedKeys {
                 None
             }
         }
-    }
-
-    /// Brings the store to what the rotation demands; answers whether anything was changed there, by anyone.
-    async fn carry_out(&self, rotation: Rotation, opened: &ByAlgorithm, now: Timestamp) -> Result<bool, Error> {
-        let keys_of = |opened: &[Opened]| opened.iter().map(|own| own.key.clone()).collect::<Vec<_>>();
-        let mut is_changed = false;
-        for algorithm in &self.config.algorithms {
-            let own = opened.get(algorithm.as_str()).map(Vec::as_slice).unwrap_or_default();
-            let keys = keys_of(own);
-            let Plan { make, delete } = rotation.plan(&self.config, &keys, self.state(own.first()), now);
-            if let Some(signs_from) = make {
-                let generation = keys.first().map_or(0, |newest| newest.generation.saturating_add(1));
-                self.make(*algorithm, generation, signs_from).await?;
-                is_changed = true;
-            }
-            is_changed |= self.delete(&keys, &delete).await?;
-        }
-        let is_configured = |name: &str| self.config.algorithms.iter().any(|own| own.as_str() == name);
-        for (_, own) in opened.iter().filter(|(name, _)| !is_configured(name)) {
-            let keys = keys_of(own);
-            is_changed |= self.delete(&keys, &abandoned(&self.config, &keys, now)).await?;
-        }
-        Ok(is_changed)
-    }
-
-    fn state(&self, newest: Option<&Opened>) -> Newest {
-        match newest {
-            Some(Opened { signer: None, .. }) => Newest::Closed,
-            Some(Opened { key, .. }) if self.vault.is_outdated(key) => Newest::Outdated,
-            _ => Newest::Good,
-        }
-    }
-
-    /// Of the replicas that make the same generation, one wins; the others find it when they look.
-    async fn make(&self, algorithm: Algorithm, generation: u64, signs_from: Timestamp) -> Result<(), Error> {
-        let (jwk, private_key) = self.vault.generate(algorithm).await.map_err(cannot_sign)?;
-        let key = SigningKey {
-            issuer: self.issuer.clone(),
-            algorithm: algorithm.as_str().to_owned(),
-            generation,
-            jwk: jwk.to_value(),
-            private_key,
-            created_at: self.now(),
-            signs_from,
-        };
-        if self.store.save_signing_key(&key).await? {
-            let signs_from = signs_from.as_unix();
-            tracing::info!(
-                algorithm = key.algorithm,
-                generation,
-                kid = jwk.kid(),
-                signs_from,
-                "a signing key is published"
-            );
-        }
-        Ok(())
-    }
-
-    async fn delete(&self, keys: &[SigningKey], generations: &[u64]) -> Result<bool, Error> {
-        for key in keys.iter().filter(|key| generations.contains(&key.generation)) {
-            self.store.delete_signing_key(key).await?;
-            tracing::info!(algorithm = key.algorithm, generation = key.generation, "a signing key has ended");
-        }
-        Ok(!generations.is_empty())
     }
 
     /// Only keys that could be opened are published: what is in the store alone proves nothing.

@@ -56,7 +56,7 @@ impl KeyVault for SealedKeys {
         Ok(Arc::new(opened))
     }
 
-    /// Encrypted under a previous secret key: once a successor signs, that one can be dropped.
+    /// Encrypted under a previous secret key, which can be dropped when the last token of this key has expired.
     fn is_outdated(&self, key: &SigningKey) -> bool {
         KeyRing::sealed_by(&key.private_key) != self.keys.current_id()
     }

@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,7 +12,7 @@ use crate::jose::{Algorithm, Jwk, JwkSet, Signer};
 pub(super) struct Usable {
     pub(super) algorithm: Algorithm,
     pub(super) signs_from: Timestamp,
-    /// `None`: its turn has come, but it cannot be opened.
+    /// `None`: it cannot be opened.
     pub(super) signer: Option<Arc<dyn Signer>>,
 }
 
@@ -30,16 +31,32 @@ impl View {
         Self { usable, jwk_set: Arc::new(JwkSet { keys: published }), json }
     }
 
-    /// The newest key of the algorithm whose turn has come.
+    /// The key that signs by `algorithm`; where it is `None`, by the first one whose turn has come.
     pub(super) fn signer(&self, algorithm: Option<Algorithm>, now: Timestamp) -> Option<Arc<dyn Signer>> {
-        let algorithm = algorithm.or(self.usable.first().map(|first| first.algorithm))?;
+        let begun = || self.usable.iter().find(|key| key.signs_from <= now).or(self.usable.first());
+        let algorithm = algorithm.or_else(|| begun().map(|key| key.algorithm))?;
+        self.current(algorithm, now)?.signer.clone()
+    }
+
+    /// The newest key of the algorithm whose turn has come; by a clock that is behind, the first one of all.
+    fn current(&self, algorithm: Algorithm, now: Timestamp) -> Option<&Usable> {
         let mut own = self.usable.iter().filter(|key| key.algorithm == algorithm);
-        own.find(|key| key.signs_from <= now)?.signer.clone()
+        let oldest = own.clone().next_back();
+        own.find(|key| key.signs_from <= now).or(oldest)
+    }
+
+    pub(super) fn algorithms(&self) -> impl Iterator<Item = Algorithm> {
+        self.usable.iter().map(|key| key.algorithm)
+    }
+
+    /// Whether every key that others may sign with by now is there.
+    pub(super) fn is_complete(&self, now: Timestamp) -> bool {
+        self.usable.iter().all(|key| self.current(key.algorithm, now).is_some_and(|current| current.signer.is_some()))
     }
 
     /// What is wrong with keys that the host gives, if anything.
     pub(super) fn contradiction(&self) -> Option<&'static str> {
-        let mut names = std::collections::HashSet::new();
+        let mut names = HashSet::new();
         let keys = &self.jwk_set.keys;
         if self.usable.is_empty() {
             Some("there is no signing key")

@@ -210,10 +210,7 @@ impl Fixture {
     }
 
     /// Another server over the same store and clock: the process after a restart, another replica, another issuer.
-    pub fn over_the_same_store(
-        &self,
-        build: impl FnOnce(&Arc<MemoryStore>, &ManualClock) -> Builder<MemoryStore>,
-    ) -> Self {
+    pub fn over_the_same_store<S>(&self, build: impl FnOnce(&Arc<MemoryStore>, &ManualClock) -> Builder<S>) -> Self {
         let server = build(&self.store, &self.clock).build().unwrap();
         Self { server, ..self.clone() }
     }

@@ -97,11 +97,12 @@ impl std::error::Error for Rejection {
     }
 }
 
-/// The route of the API's metadata (RFC 9728 section 3), to be merged into the router of the origin's root.
+/// The route of the API's metadata (RFC 9728 section 3), to be merged into the router of the origin's root. If a
+/// segment of the API's path begins with `:` or `*`, that router has to be [`Router::without_v07_checks`] too.
 pub fn metadata<S: Clone + Send + Sync + 'static>(api: &ResourceServer) -> Router<S> {
     let service = api.well_known();
     match service.path().map(str::to_owned) {
-        Some(path) => Router::new().route_service(&path, service),
+        Some(path) => Router::new().without_v07_checks().route_service(&path, service),
         None => Router::new(),
     }
 }

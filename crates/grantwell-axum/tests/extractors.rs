@@ -85,6 +85,7 @@ fn api(resource: &str) -> ResourceServer {
 
 fn app(api: ResourceServer) -> Router {
     Router::new()
+        .without_v07_checks()
         .route("/api/whoami", get(whoami))
         .route("/api/profile", get(profile))
         .route("/api/transfer", get(transfer))
@@ -152,6 +153,7 @@ async fn the_metadata_is_where_the_challenge_leads() {
         ("https://as.example/api", "/.well-known/oauth-protected-resource/api"),
         ("https://as.example/v1/", "/.well-known/oauth-protected-resource/v1/"),
         ("https://as.example/%7Bx%7D", "/.well-known/oauth-protected-resource/%7Bx%7D"),
+        ("https://as.example/:tenant/*all", "/.well-known/oauth-protected-resource/:tenant/*all"),
     ] {
         let app = app(api(resource));
         let response = send(&app, uri, None).await;

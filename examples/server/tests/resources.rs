@@ -6,7 +6,7 @@ mod support;
 use grantwell_server::StartError;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
-use support::{AUTHORIZE, Browser, Page, config, start, start_with};
+use support::{AUTHORIZE, Browser, Page, config, config_of, start, start_on, start_with};
 
 #[tokio::test]
 async fn a_refusal_leads_to_the_apis_metadata_and_that_to_the_server() {
@@ -87,6 +87,33 @@ async fn the_api_takes_tokens_that_are_for_it_or_for_nothing_in_particular() {
     }
     let token = browser.token(("reader", "secret"), &[("grant_type", "client_credentials")]).await.json();
     assert_eq!(browser.me(token["access_token"].as_str().unwrap()).await.status, StatusCode::OK);
+}
+
+/// A JWT is for the API where its request names nothing, so that the API's clients are those that are named there too.
+#[tokio::test]
+async fn to_name_no_resource_is_no_way_around_the_clients_that_are_named() {
+    let jwts = |client_id: &str| {
+        format!(
+            "[[clients]]\nclient_id = '{client_id}'\nclient_secret = 'secret'\ngrant_types = ['client_credentials']
+            scope = 'profile'\npolicy = {{ access_token_format = 'jwt' }}\n"
+        )
+    };
+    let built_in = "resource = \"{issuer}/api\"\n";
+    assert!(support::built_in().contains(built_in));
+    let own = support::built_in().replace(built_in, &format!("{built_in}clients = ['reader']\n"));
+    let text = format!("{own}\n[signing]\nalgorithms = ['ES256']\n{}{}", jwts("reader"), jwts("other"));
+    let server = start_on(config_of(&text)).await;
+    let browser = server.browser();
+    for (client_id, status) in [("reader", StatusCode::OK), ("other", StatusCode::BAD_REQUEST)] {
+        let answer = browser.token((client_id, "secret"), &[("grant_type", "client_credentials")]).await;
+        assert_eq!(answer.status, status, "{client_id}: {}", answer.text);
+        let (named, _) = token_for(&browser, client_id, &format!("{}/api", server.url)).await;
+        assert_eq!(named, status, "{client_id}");
+        match answer.json()["access_token"].as_str() {
+            Some(token) => assert_eq!(browser.me(token).await.status, StatusCode::OK),
+            None => assert_eq!(answer.json()["error"], "invalid_target"),
+        }
+    }
 }
 
 /// An authorization request is refused as well, and the client hears of it.

@@ -7,7 +7,9 @@ use crate::model::{AccessTokenFormat, Client, ClientId, Scope, Subject};
 /// A host's own rule: which resources there are, and who may have tokens for them.
 ///
 /// It is asked for each resource an authorization or token request names, and again at each redemption and refresh for
-/// those that were approved, under the names it gave them. It must answer the same to a name of its own.
+/// those that were approved, under the names it gave them. It must answer the same to a name of its own. Where no
+/// resource is named, it is asked about the default audience of the token's form, if that has one
+/// ([`JwtAccessTokens::new`](crate::issue::JwtAccessTokens::new)): it must know that one too.
 #[async_trait]
 pub trait ResourcePolicy: Send + Sync + 'static {
     /// The terms on which the client may have a token for the resource; `None`: it may not, which is the default.
@@ -26,7 +28,7 @@ pub struct ResourceRequest<'a> {
     /// Who wants a token.
     pub client: &'a Client,
     /// For whom; `None` at the authorization endpoint, where nobody need be logged in yet, and where the client acts for
-    /// itself.
+    /// itself. For what the implicit grant issues the answer without a subject is final: nobody asks again.
     pub subject: Option<&'a Subject>,
     /// For which resource, as the request names it or as it was approved.
     pub resource: &'a ResourceUri,
@@ -41,7 +43,7 @@ pub struct ResourceTerms {
     /// What stands in `aud`. Where a resource goes by several names, it is one of them.
     pub resource: ResourceUri,
     /// The most such a token may do; `None`: whatever else the client may. `openid` and `offline_access` are no
-    /// resource's and left alone.
+    /// resource's and left alone. One token is for several resources only if it may do the same at each.
     pub scope: Option<Scope>,
     /// The form of token the resource takes; `None`: the client's or the server's.
     pub token_format: Option<AccessTokenFormat>,

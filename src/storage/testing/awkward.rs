@@ -127,6 +127,8 @@ impl Sample {
             private_key: awkward_lines("key"),
             created_at: self.at(6),
             signs_from: self.at(LARGE),
+            signs_until: self.at(LARGE + 1),
+            longest_token: LARGE + 2,
         }
     }
 

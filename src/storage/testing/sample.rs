@@ -191,6 +191,8 @@ impl Sample {
             private_key: String::new(),
             created_at: self.at(generation),
             signs_from: self.at(generation),
+            signs_until: self.at(generation + 1),
+            longest_token: 1,
         }
     }
 }
