@@ -124,7 +124,7 @@ take_tokens() { # NAME ALG CONFIG
 step "resource servers in other languages take the server's tokens"
 take_tokens full RS256 "$root/examples/server/full.toml"
 step "and those of keys that rotate"
-sed 's/"RS256", "ES256"/"ES256", "RS256"/; s/^rotate_every = .*/rotate_every = 3/; s/^publish_ahead = .*/publish_ahead = 1/' \
+sed 's/"RS256", "ES256"/"ES256", "RS256"/; s/^\(rotate_every\|publish_ahead\) = .*/\1 = 4/; s/^longest_token = .*/longest_token = 60/' \
     examples/server/full.toml >"$tools/rotating.toml"
 ROTATES=yes take_tokens rotating ES256 "$tools/rotating.toml"
 

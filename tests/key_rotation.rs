@@ -302,6 +302,8 @@ async fn a_shorter_schedule_ends_no_key_whose_tokens_live() {
         || RotatingKeys::new([Algorithm::EdDSA]).every(90 * EVERY).publish_ahead(AHEAD).longest_token(LONGEST);
     for hasty in [es256().every(AHEAD).longest_token(60), patient().every(AHEAD).longest_token(60)] {
         let replaced = fixture(patient());
+        keys(&replaced).maintain().await.unwrap();
+        replaced.clock.advance(20 * EVERY);
         let shown = token(&replaced).await;
         let new = replaced.over_the_same_store(|store, clock| signing(builder(ISSUER, store, clock), hasty));
         for _ in 0..10 {

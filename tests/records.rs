@@ -98,6 +98,8 @@ fn signing_key(issuer: &str, algorithm: &str, generation: u64) -> SigningKey {
         private_key: "sealed".to_owned(),
         created_at: at(0),
         signs_from: at(60),
+        signs_until: at(60),
+        longest_token: 60,
     }
 }
 

@@ -29,7 +29,7 @@ use crate::session::Sessions;
 use crate::site::Site;
 use crate::state::{self, Opened};
 use crate::users::Users;
-use crate::{StartError, api, authorize, login, logout, oauth, pages};
+use crate::{StartError, api, authorize, login, logout, oauth, pages, signing};
 
 /// For every answer that does not say otherwise. `form-action` is missing because browsers check it along the whole
 /// redirect chain: it would block the way from the login and consent pages to the client.
@@ -54,10 +54,23 @@ pub(crate) struct App {
     pub(crate) limiter: Limiter,
     pub(crate) scopes: BTreeMap<String, String>,
     pub(crate) endpoints: Vec<(String, String)>,
+    /// The command that starts the example client, where that is registered.
+    pub(crate) client_command: Option<String>,
+}
+
+/// Where the example client looks for the server by itself.
+const CLIENTS_ISSUER: &str = "http://localhost:9000";
+
+fn client_command(issuer: &str) -> String {
+    let flag = if issuer == CLIENTS_ISSUER { String::new() } else { format!(" -- --issuer {issuer}") };
+    format!("cargo run --release --example client{flag}")
 }
 
 impl App {
     pub(crate) async fn new(config: Config, site: Site) -> Result<Self, StartError> {
+        if config.replace_signing_keys && config.signing.is_none() {
+            return Err(StartError::NoSigning);
+        }
         let key_file = config.key_file().map(Path::to_owned);
         let mut parts = Parts {
             registered: config.entries.under(&site.issuer)?,
@@ -70,16 +83,18 @@ impl App {
         };
         // What contradicts itself is found before any file is made.
         parts.over(MemoryStore::new())?;
-        if let Some(file) = key_file {
-            parts.keys = Keys::open(&file)?;
+        if let Some(file) = &key_file {
+            parts.keys = Keys::open(file)?;
         }
         let Opened { server, api, sessions, purged } = state::open(&config.store, &parts).await?;
+        let _ = (signing::prepare, &key_file);
         let Parts { site, keys, users, limiter, .. } = parts;
         Ok(Self {
             sessions: Sessions::new(site.clone(), users.clone(), sessions),
             forms: FormKeys::new(&keys),
             scopes: config.scopes,
             endpoints: oauth::endpoints(&server, &site),
+            client_command: config.is_built_in.then(|| client_command(&site.issuer)),
             site,
             server,
             api,
@@ -115,7 +130,13 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 async fn home(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Html<String>, Failure> {
     let session = app.sessions.current(&headers).await?;
     let user_id = session.as_ref().map(|(_, login)| login.subject.as_str());
-    pages::show(pages::Home { base: &app.site.base, issuer: &app.site.issuer, user_id, endpoints: &app.endpoints })
+    pages::show(pages::Home {
+        base: &app.site.base,
+        issuer: &app.site.issuer,
+        user_id,
+        client_command: app.client_command.as_deref(),
+        endpoints: &app.endpoints,
+    })
 }
 
 /// The longest address. A request of 4 KiB that waits for a login, escaped twice, is shorter.

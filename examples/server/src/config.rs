@@ -1,19 +1,22 @@
 //! The configuration file: read as TOML, then checked entry by entry, so that an error names the entry.
 
+mod entry;
 mod registered;
+mod signing;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 
-use grantwell::jose::Algorithm;
 use grantwell::model::{Client, ClientId};
-use grantwell::signing::RotatingKeys;
 use serde::Deserialize;
 use toml::Table;
 
+use self::entry::entries;
+pub(crate) use self::entry::parse as parse_entry;
 pub(crate) use self::registered::{Entries, Registered};
+pub(crate) use self::signing::Signing;
 use crate::store::Store;
 use crate::tls::TlsFiles;
 use crate::users::{User, Users};
@@ -30,6 +33,11 @@ pub struct Config {
     pub store: Store,
     /// The file of secret keys, made where there is none; `None`: see [`Self::key_file`].
     pub keys: Option<PathBuf>,
+    /// Whether to replace the keys that sign tokens before anything is served: for a key that leaked, or where the key
+    /// file was lost. Tokens they signed no longer verify.
+    pub replace_signing_keys: bool,
+    /// Whether this is the built-in file.
+    pub(crate) is_built_in: bool,
     pub(crate) entries: Entries,
     pub(crate) signing: Option<Signing>,
     pub(crate) users: Users,
@@ -51,7 +59,7 @@ struct File {
     tls: Option<TlsFiles>,
     store: Option<String>,
     keys: Option<PathBuf>,
-    signing: Option<Signing>,
+    signing: Option<Table>,
     #[serde(default)]
     resource_servers: Vec<ClientId>,
     #[serde(default)]
@@ -64,24 +72,8 @@ struct File {
     scopes: BTreeMap<String, String>,
 }
 
-/// By which keys tokens are signed.
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Signing {
-    algorithms: Vec<Algorithm>,
-    /// Seconds.
-    rotate_every: Option<u64>,
-    /// Seconds.
-    publish_ahead: Option<u64>,
-}
-
-impl Signing {
-    pub(crate) fn keys(&self) -> RotatingKeys {
-        let keys = RotatingKeys::new(self.algorithms.iter().copied());
-        let keys = self.rotate_every.into_iter().fold(keys, RotatingKeys::every);
-        self.publish_ahead.into_iter().fold(keys, RotatingKeys::publish_ahead)
-    }
-}
+/// Stands for an issuer that is known only once the server listens. No entry names it by itself (RFC 2606 section 2).
+const UNKNOWN_ISSUER: &str = "http://localhost";
 
 impl Config {
     /// The file that is used when there is no other.
@@ -110,13 +102,28 @@ impl Config {
             file;
         let store = store.as_deref().map(Store::from_str).transpose();
         let store = store.map_err(|error| ConfigError(format!("store: {error}")))?.unwrap_or_default();
+        let signing = signing.map(Signing::parse).transpose()?;
         let entries = Entries { clients, resources, signs: signing.is_some() };
         // What is wrong under any issuer is told now, with the file's name.
-        let Registered { clients, .. } = entries.under(issuer.as_deref().unwrap_or("http://localhost"))?;
+        let Registered { clients, .. } = entries.under(issuer.as_deref().unwrap_or(UNKNOWN_ISSUER))?;
         clients.iter().for_each(tell_unread);
         let resource_servers = authenticating(resource_servers, &clients)?;
-        let users = Users::new(self::entries("user", "user_id", &users, User::from_entry)?);
-        Ok(Self { issuer, listen, tls, store, keys, entries, signing, users, resource_servers, scopes })
+        let users = Users::new(self::entries(("user", "user_id"), &users, User::from_entry, User::id)?);
+        let (replace_signing_keys, is_built_in) = (false, text == Self::BUILT_IN);
+        Ok(Self {
+            issuer,
+            listen,
+            tls,
+            store,
+            keys,
+            replace_signing_keys,
+            is_built_in,
+            entries,
+            signing,
+            users,
+            resource_servers,
+            scopes,
+        })
     }
 
     /// The file of secret keys; `None`: they end with the process, like what the memory store holds.
@@ -127,27 +134,6 @@ impl Config {
             (None, _) => Some(Path::new("grantwell.keys")),
         }
     }
-}
-
-/// Parses each of `tables`, and tells which one an error is about. Their `key`s are distinct.
-fn entries<T>(
-    kind: &str,
-    key: &str,
-    tables: &[Table],
-    parse: impl Fn(&Table) -> Result<T, String>,
-) -> Result<Vec<T>, ConfigError> {
-    let mut seen = HashSet::new();
-    let parse_entry = |(index, table): (usize, &Table)| {
-        let name = match table.get(key).and_then(|id| id.as_str()) {
-            Some(id) => format!("{kind} {id:?}"),
-            None => format!("{kind} number {}", index + 1),
-        };
-        if !seen.insert(name.clone()) {
-            return Err(ConfigError(format!("{name} is there twice")));
-        }
-        parse(table).map_err(|error| ConfigError(format!("{name}: {error}")))
-    };
-    tables.iter().enumerate().map(parse_entry).collect()
 }
 
 /// The resource servers, each of which is a client.
@@ -183,7 +169,7 @@ impl<'de> Deserialize<'de> for Plain {
 
 fn syntax_error(text: &str, error: &toml::de::Error) -> ConfigError {
     let before = error.span().and_then(|span| text.get(..span.start));
-    let message = error.message().replace('\n', "; ");
+    let message = entry::without_value(error);
     match before {
         Some(before) => ConfigError(format!("line {}: {message}", before.matches('\n').count() + 1)),
         None => ConfigError(message),
@@ -230,8 +216,19 @@ mod tests {
                 "[[clients]]\nclient_id = 'c'\npolicy = { access_token_format = 'jwt' }",
                 "client \"c\": policy.access_token_format is \"jwt\", but there is no [signing]",
             ),
-            ("[signing]\nalgorithms = ['none']", "line 2: unknown variant `none`"),
-            ("[signing]\nalgorithms = ['RS256']\nevery = 1", "line 3: unknown field `every`"),
+            ("[signing]", "[signing]: missing field `algorithms`"),
+            ("[signing]\nalgorithms = ['none']", "[signing]: expected one of `RS256`, "),
+            ("[signing]\nalgorithms = ['RS256']\nevery = 1", "[signing]: unknown field `every`"),
+            ("[signing]\nalgorithms = []", "[signing]: there is no signing key"),
+            ("[signing]\nalgorithms = ['HS256']", "[signing]: a signing key that rotates is published"),
+            (
+                "[signing]\nalgorithms = ['ES256']\nrotate_every = 60",
+                "(rotate_every = 60, publish_ahead = 3600, longest_token = 86400)",
+            ),
+            (
+                "[signing]\nalgorithms = ['ES256']\npublish_ahead = 8_000_000",
+                "(rotate_every = 7776000, publish_ahead = 8000000, longest_token = 86400)",
+            ),
             ("[[resources]]", "resource number 1: missing field `resource`"),
             ("[[resources]]\nresource = 'api'", "resource \"api\": not an absolute URI without a fragment"),
             ("[[resources]]\nresource = '{issuer}'\naud = 'a'", "resource \"{issuer}\": unknown field `aud`"),
@@ -253,9 +250,79 @@ mod tests {
             assert!(error.contains(expected), "{error}");
             assert!(!error.contains('\n') && !error.contains("8765") && !error.contains("4321"), "{error}");
         }
-        let client =
-            "[[clients]]\nclient_id = 'c'\ntoken_endpoint_auth_method = 'none'\nredirect_uris = ['https://c/']\n";
-        assert_eq!(error(&client.repeat(2)), "client \"c\" is there twice");
+    }
+
+    #[test]
+    fn an_entry_is_there_once_under_whatever_name() {
+        let client = |id| {
+            format!(
+                "[[clients]]\nclient_id = '{id}'\ntoken_endpoint_auth_method = 'none'\nredirect_uris = ['https://c/']\n"
+            )
+        };
+        let resource = |uri| format!("[[resources]]\nresource = '{uri}'\n");
+        let user = "[[users]]\nuser_id = 'u'\npassword = 'p'\n";
+        let issuer = "issuer = 'https://as.example/'\n";
+        for (text, expected) in [
+            (client("c").repeat(2), "client \"c\": it is there twice"),
+            (user.repeat(2), "user \"u\": it is there twice"),
+            (resource("{issuer}/api").repeat(2), "resource \"{issuer}/api\": it is there twice"),
+            (
+                format!("{issuer}{}{}", client("{issuer}"), client("https://as.example")),
+                "client \"https://as.example\": it is there twice",
+            ),
+            (
+                format!("{issuer}{}{}", resource("https://as.example/api"), resource("{issuer}/api")),
+                "resource \"{issuer}/api\": it is there twice",
+            ),
+        ] {
+            assert_eq!(error(&text), expected);
+        }
+        let other_ports = format!("{}{}", resource("http://localhost/api"), resource("{issuer}/api"));
+        assert!(Config::parse(&other_ports).is_ok(), "the issuer is not known yet");
+    }
+
+    #[test]
+    fn an_error_names_a_field_and_never_repeats_what_may_be_a_secret() {
+        let client = "[[clients]]\nclient_id = 'c'\n";
+        for (text, expected) in [
+            (format!("{client}policy = 'hunter2'"), "in `policy`"),
+            (format!("{client}policy = {{ access_token_format = 'hunter2' }}"), "in `policy.access_token_format`"),
+            (
+                format!("{client}policy = {{ require_pkce = 'hunter2' }}"),
+                "expected a boolean, in `policy.require_pkce`",
+            ),
+            (format!("{client}policy = {{ refresh_token = 'hunter2' }}"), "in `policy.refresh_token`"),
+            (
+                format!("{client}policy = {{ refresh_token = {{ rotation = 'hunter2' }} }}"),
+                "in `policy.refresh_token.rot",
+            ),
+            (format!("{client}client_secret_expires_at = 'hunter2'"), "in `client_secret_expires_at`"),
+            (format!("{client}client_secret_expires_at = 'hunter2, expected 2'"), "in `client_secret_expires_at`"),
+            (format!("{client}client_secret = ['hunter2']"), "in `client_secret`"),
+            (format!("{client}redirect_uris = 'hunter2'"), "client \"c\": expected a sequence, in `redirect_uris`"),
+            (format!("{client}redirect_uris = ['https://u:hunter2@h/']"), "in `redirect_uris`"),
+            (
+                format!("{client}client_name = {{ de = 'hunter2' }}"),
+                "client \"c\": expected a string, in `client_name`",
+            ),
+            ("[[clients]]\nclient_id = ['hunter2']".to_owned(), "client number 1: expected a string, in `client_id`"),
+            ("[[clients]]\nclient_id = 'https://u:hunter2@h/'".to_owned(), "client number 1: "),
+            ("[[resources]]\nresource = 'https://u:hunter2@h/'".to_owned(), "resource number 1: "),
+            ("[[resources]]\nresource = 'https://u:hunter2@h/#'".to_owned(), "resource number 1: "),
+            ("[[resources]]\nresource = '//:hunter2/@h/'".to_owned(), "resource number 1: "),
+            ("[[resources]]\nresource = 'r:r'\naccess_tokens = 'hunter2'".to_owned(), "in `access_tokens`"),
+            ("[[resources]]\nresource = 'r:r'\nclients = 'hunter2'".to_owned(), "expected a sequence, in `clients`"),
+            ("[[users]]\nuser_id = 'u'\npassword_hash = ['hunter2']".to_owned(), "in `password_hash`"),
+            ("[[users]]\nuser_id = 'u'\npassword_hash = 'hunter2'".to_owned(), "user \"u\": password_hash: "),
+            ("users = 'hunter2'".to_owned(), "line 1: expected a sequence"),
+            ("\ntls = 'hunter2'".to_owned(), "line 2: expected "),
+            ("[signing]\nalgorithms = ['hunter2']".to_owned(), "[signing]: expected one of "),
+            ("signing = 'hunter2'".to_owned(), "line 1: expected "),
+        ] {
+            let error = error(&text);
+            assert!(error.contains(expected), "{text}: {error}");
+            assert!(!error.contains('\n') && !error.contains("hunter"), "{error}");
+        }
     }
 
     #[test]

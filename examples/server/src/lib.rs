@@ -8,6 +8,7 @@
 //! | `store`, `state` | where state is kept; opening it, and what is built upon it |
 //! | `bounded`, `purge` | a time limit for the store; what is due from time to time |
 //! | `keys`, `secret_file` | the file of secret keys; reading what is nobody else's |
+//! | `signing` | the signing keys, looked up before anything is served |
 //! | `authorize` | the authorization endpoint and the consent page, where library and session meet |
 //! | `login`, `logout` | the pages around a session |
 //! | `api` | an API that access tokens open |
@@ -35,6 +36,7 @@ mod pages;
 mod purge;
 mod secret_file;
 mod session;
+mod signing;
 mod site;
 mod state;
 mod store;
@@ -43,6 +45,7 @@ mod users;
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 pub use config::{Config, ConfigError};
 pub use keys::KeysError;
@@ -64,8 +67,8 @@ pub enum StartError {
         source: io::Error,
     },
     /// The issuer is not a URL that the server can live under.
-    #[error("issuer {0:?}: {1}")]
-    Issuer(String, #[source] InvalidIssuer),
+    #[error("issuer: {0}")]
+    Issuer(#[from] InvalidIssuer),
     /// The server cannot prove itself.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -80,6 +83,16 @@ pub enum StartError {
         /// Why.
         reason: String,
     },
+    /// The signing keys in the store cannot be opened by this key file.
+    #[error(
+        "the key file {} does not open the keys that sign tokens, which are in the store: start with the key file they \
+         were made with (--keys), or have new ones made (--replace-signing-keys; tokens signed before no longer verify)",
+        .0.display()
+    )]
+    SigningKeys(PathBuf),
+    /// The signing keys are to be replaced, and there are none.
+    #[error("--replace-signing-keys: there is no [signing] in the configuration")]
+    NoSigning,
     /// Under this issuer, an entry of the configuration contradicts itself or another one.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -98,9 +111,9 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let tls = config.tls.as_ref().map(tls::Tls::new).transpose()?;
     let listeners = listen::bind(config.listen, tls).await?;
     let issuer = config.issuer.clone().unwrap_or_else(|| listeners.default_issuer());
-    let site = site::Site::new(&issuer).map_err(|error| StartError::Issuer(issuer.clone(), error))?;
+    let site = site::Site::new(&issuer)?;
     if config.tls.is_some() && !site.is_https() {
-        return Err(StartError::Issuer(issuer, InvalidIssuer::NotHttps));
+        return Err(InvalidIssuer::NotHttps.into());
     }
     let app = app::App::new(config, site).await?;
     Ok(listeners.serve(app))

@@ -111,9 +111,14 @@ impl Running {
         &self.app.site.issuer
     }
 
-    /// The names and URLs of its endpoints.
+    /// The names and URLs of its endpoints, and of the API that its tokens open.
     pub fn endpoints(&self) -> &[(String, String)] {
         &self.app.endpoints
+    }
+
+    /// The command that starts the example client; `None`: the configuration is not the built-in one, which has it.
+    pub fn client_command(&self) -> Option<&str> {
+        self.app.client_command.as_deref()
     }
 
     /// Accepts no more connections, and gives the requests under way a few seconds.

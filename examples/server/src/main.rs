@@ -42,12 +42,19 @@ struct Options {
     store: Option<String>,
     /// The file of secret keys, which is made if it is missing. Replicas share it.
     ///
-    /// A replica that does not find it makes its own, and then refuses the refresh tokens and forms of the others.
+    /// A replica that does not find it makes its own, and then refuses the refresh tokens and forms of the others; with
+    /// [signing] it cannot sign either, and does not start.
     ///
     /// By default grantwell.keys in the working directory; with the memory store, which forgets everything anyway,
     /// there is no file and the key ends with the process.
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
+    /// Replaces the keys that sign tokens before it serves: for a key that leaked, or where the key file was lost.
+    ///
+    /// Tokens signed before no longer verify. It is for one start of one replica: the others follow within a minute. If
+    /// the key file is a new one, start them again with it.
+    #[arg(long)]
+    replace_signing_keys: bool,
 }
 
 impl Options {
@@ -57,9 +64,6 @@ impl Options {
         store.map_err(|error| Self::command().error(ErrorKind::ValueValidation, format!("--store: {error}")))
     }
 }
-
-/// Where the example client looks for the server by itself.
-const CLIENTS_ISSUER: &str = "http://localhost:9000";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -102,11 +106,12 @@ async fn run(options: Options, store: Option<Store>) -> Result<(), Box<dyn Error
     config.tls = tls.map(|(certificate, key)| TlsFiles { certificate, key }).or(config.tls);
     config.store = store.unwrap_or(config.store);
     config.keys = options.keys.or(config.keys);
+    config.replace_signing_keys = options.replace_signing_keys;
     let kept = kept(&config);
     let running = grantwell_server::start(config).await?;
     // Before the welcome: whoever reads it may send the signal at once.
     let interrupted = interrupted()?;
-    welcome(&running, &kept, options.config.is_none())?;
+    welcome(&running, &kept)?;
     interrupted.await;
     running.stop().await;
     Ok(())
@@ -121,7 +126,7 @@ fn kept(config: &Config) -> String {
 }
 
 /// Says where the server is and what to open next.
-fn welcome(running: &Running, kept: &str, is_built_in: bool) -> io::Result<()> {
+fn welcome(running: &Running, kept: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     let issuer = running.issuer();
     let addresses: Vec<String> = running.addresses().iter().map(ToString::to_string).collect();
@@ -130,10 +135,9 @@ fn welcome(running: &Running, kept: &str, is_built_in: bool) -> io::Result<()> {
         writeln!(out, "  {name:<14} {url}")?;
     }
     writeln!(out, "{kept}")?;
-    if is_built_in {
+    if let Some(command) = running.client_command() {
         let (user_id, password) = Config::BUILT_IN_USER;
-        let flag = if issuer == CLIENTS_ISSUER { String::new() } else { format!(" -- --issuer {issuer}") };
-        writeln!(out, "Start the client with: cargo run --release --example client{flag}")?;
+        writeln!(out, "Start the client with: {command}")?;
         writeln!(out, "Then open http://localhost:8000/ and log in as {user_id} with the password {password}.")?;
     } else {
         writeln!(out, "Open {}/ to see what is here.", issuer.trim_end_matches('/'))?;

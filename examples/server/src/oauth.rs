@@ -57,10 +57,12 @@ impl Parts {
     }
 }
 
-/// The name and URL of the metadata, and of every endpoint that it advertises.
+/// The name and URL of the metadata, of every endpoint that it advertises, and of the API with its metadata.
 pub(crate) fn endpoints(server: &AuthorizationServer, site: &Site) -> Vec<(String, String)> {
     let own = ("metadata".to_owned(), site.metadata_url());
-    std::iter::once(own).chain(advertised(server)).collect()
+    let api = ("API".to_owned(), format!("{}/me", site.api));
+    let api_metadata = ("API metadata".to_owned(), site.api.metadata_url());
+    std::iter::once(own).chain(advertised(server)).chain([api, api_metadata]).collect()
 }
 
 /// The paths, behind the issuer's, of all endpoints but the authorization endpoint, which shows pages.
@@ -73,7 +75,7 @@ pub(crate) fn paths(server: &AuthorizationServer) -> Vec<String> {
 fn advertised(server: &AuthorizationServer) -> Vec<(String, String)> {
     let metadata: Map<String, Value> = serde_json::from_slice(server.metadata()).unwrap_or_default();
     let endpoint = |(name, url): (String, Value)| {
-        let name = if name == "jwks_uri" { "jwks" } else { name.strip_suffix("_endpoint")? };
+        let name = if name == "jwks_uri" { "JWKS" } else { name.strip_suffix("_endpoint")? };
         Some((name.replace('_', " "), url.as_str()?.to_owned()))
     };
     metadata.into_iter().filter_map(endpoint).collect()

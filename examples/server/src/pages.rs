@@ -17,6 +17,7 @@ pub(crate) struct Home<'a> {
     pub(crate) base: &'a str,
     pub(crate) issuer: &'a str,
     pub(crate) user_id: Option<&'a str>,
+    pub(crate) client_command: Option<&'a str>,
     pub(crate) endpoints: &'a [(String, String)],
 }
 

@@ -16,7 +16,7 @@ pub(crate) struct Site {
     url: Url,
 }
 
-/// Why no server can live under an issuer.
+/// Why no server can live under an issuer. Nothing of its text, which may hold a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidIssuer {
@@ -26,8 +26,9 @@ pub enum InvalidIssuer {
     /// Its path has other characters than letters, digits and `-._~`.
     #[error("the path may have letters, digits and -._~ only")]
     Path,
-    /// It is not written as a parser of URLs would write it, or is neither https nor a loopback host's http.
-    #[error("it must be an https URL (http on a loopback host) in its normal form")]
+    /// It is not written as a parser of URLs would write it, has a user name or password, or is neither https nor a
+    /// loopback host's http.
+    #[error("it must be an https URL (http on a loopback host) in its normal form, without user name and password")]
     Form,
     /// It begins with http, and there is TLS.
     #[error("this server speaks TLS: its issuer begins with https")]

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use toml::Table;
 
-use crate::config::Plain;
+use crate::config::{Plain, parse_entry};
 
 /// How many passwords are checked at a time: each check takes 19 MiB and a core.
 const CHECKS: usize = 2;
@@ -38,7 +38,7 @@ struct Entry {
 
 impl User {
     pub(crate) fn from_entry(table: &Table) -> Result<Self, String> {
-        let entry: Entry = table.clone().try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
+        let entry: Entry = parse_entry(table.clone())?;
         if entry.user_id.is_empty() {
             return Err("user_id is empty".to_owned());
         }
@@ -49,6 +49,10 @@ impl User {
         };
         let password = password.map_err(|error| format!("password_hash: {error}"))?;
         Ok(Self { user_id: entry.user_id, password, claims: entry.claims })
+    }
+
+    pub(crate) fn id(&self) -> &str {
+        &self.user_id
     }
 }
 

@@ -145,7 +145,7 @@ async fn every_endpoint_that_is_advertised_is_there() {
     let server = start().await;
     let browser = server.browser();
     let names: Vec<&str> = server.running.endpoints().iter().map(|(name, _)| name.as_str()).collect();
-    for name in ["metadata", "authorization", "token", "revocation", "introspection", "jwks"] {
+    for name in ["metadata", "authorization", "token", "revocation", "introspection", "JWKS", "API", "API metadata"] {
         assert!(names.contains(&name), "{names:?}");
     }
     for (name, url) in server.running.endpoints() {

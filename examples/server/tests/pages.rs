@@ -3,9 +3,10 @@
 
 mod support;
 
+use grantwell_server::{Config, Store};
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode};
-use support::{AUTHORIZE, Page, Server, USER, start, start_with};
+use support::{AUTHORIZE, Page, Server, USER, config_of, start, start_on, start_with};
 
 fn assert_guarded(page: &Page, path: &str) {
     let policy = page.header("content-security-policy");
@@ -56,6 +57,37 @@ client_id = 'two'
 token_endpoint_auth_method = 'none'
 redirect_uris = ['https://a.example/', 'https://b.example/']
 ";
+
+/// Its clients are the example client's, and its issuer may be another than the example client looks for.
+#[tokio::test]
+async fn the_home_page_leads_to_the_example_client_where_that_is_registered() {
+    let example = "cargo run --release --example client";
+    let mut built_in = Config::parse(Config::BUILT_IN).unwrap();
+    (built_in.listen, built_in.store) = (Some("127.0.0.1:0".parse().unwrap()), Store::Memory);
+    let server = start_on(built_in).await;
+    let page = server.browser().get("/").await.text;
+    assert!(page.contains(&format!("<code>{example} -- --issuer {}</code>", server.url)), "{page}");
+
+    let own = start().await;
+    let page = own.browser().get("/").await.text;
+    assert!(!page.contains(example) && !page.contains("Try it"), "{page}");
+}
+
+#[tokio::test]
+async fn the_home_page_lists_the_api_and_the_keys() {
+    for (issuer, base) in [("http://localhost", ""), ("http://localhost/tenant", "/tenant")] {
+        let text = format!("issuer = '{issuer}'\n[signing]\nalgorithms = ['ES256']\n{}", support::built_in());
+        let page = start_on(config_of(&text)).await.browser().get(&format!("{base}/")).await.text;
+        for (name, url) in [
+            ("API", format!("{issuer}/api/me")),
+            ("API metadata", format!("http://localhost/.well-known/oauth-protected-resource{base}/api")),
+            ("JWKS", format!("{issuer}/jwks")),
+        ] {
+            let listed = page.split(&format!("<dt>{name}</dt>")).nth(1).and_then(|rest| rest.split("</dd>").next());
+            assert!(listed.is_some_and(|rest| rest.contains(&format!("<code>{url}</code>"))), "{name}: {page}");
+        }
+    }
+}
 
 /// Case 045.
 #[tokio::test]

@@ -44,7 +44,11 @@ async fn port_0_is_a_free_port_and_the_real_one_is_printed() {
     let port = address.strip_prefix("127.0.0.1:").unwrap();
     assert_ne!(port, "0");
     assert_eq!(issuer, format!("http://localhost:{port}"));
-    assert!(printed.contains(&format!(" {issuer}/token\n")), "{printed}");
+    let api_metadata = format!(" {issuer}/.well-known/oauth-protected-resource/api\n");
+    for line in [format!(" {issuer}/token\n"), format!(" {issuer}/api/me\n"), api_metadata] {
+        assert!(printed.contains(&line), "{printed}");
+    }
+    assert!(printed.contains(&format!("--example client -- --issuer {issuer}\n")), "{printed}");
     assert_eq!(issuer_at(&address).await, issuer);
 }
 
@@ -182,6 +186,24 @@ fn a_bad_key_file_is_told_in_one_line() {
         std::fs::set_permissions(&keys, Permissions::from_mode(mode)).unwrap();
         assert_refused(&args, why);
     }
+}
+
+#[test]
+fn a_lost_key_file_is_told_in_one_line_and_got_over_by_a_flag() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = file("signing.toml", "listen = '127.0.0.1:0'\n[signing]\nalgorithms = ['ES256']");
+    let args = ["--config", &*file, "--issuer", "http://localhost:9000"];
+    Program::start_in(folder.path(), &args).welcome();
+    std::fs::remove_file(folder.path().join("grantwell.keys")).unwrap();
+
+    let Ended { code, stdout, stderr } = Program::start_in(folder.path(), &args).end(START_WITHIN);
+    assert_eq!((code, &*stdout), (Some(1), ""), "{stderr}");
+    let error = stderr.lines().last().unwrap();
+    assert!(error.starts_with("error: the key file grantwell.keys does not open the keys"), "{stderr}");
+    assert!(error.contains("--keys") && error.contains("--replace-signing-keys"), "{stderr}");
+
+    Program::start_in(folder.path(), &[&args[..], &["--replace-signing-keys"]].concat()).welcome();
+    Program::start_in(folder.path(), &args).welcome();
 }
 
 /// The store is what must withstand this; here are the server's own parts.

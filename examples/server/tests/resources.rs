@@ -161,5 +161,5 @@ async fn what_is_wrong_under_this_issuer_alone_is_told_by_the_entrys_name() {
 async fn without_signing_keys_there_is_no_jwks() {
     let server = start().await;
     assert_eq!(server.browser().get("/jwks").await.status, StatusCode::NOT_FOUND);
-    assert!(server.running.endpoints().iter().all(|(name, _)| name != "jwks"));
+    assert!(server.running.endpoints().iter().all(|(name, _)| name != "JWKS"));
 }

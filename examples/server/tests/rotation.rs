@@ -19,8 +19,11 @@ use support::{Browser, Server, config_of, full, start_on};
 
 const ISSUER: &str = "http://localhost:9000";
 /// Seconds: so short that a few rotations fit into a test.
-const TIMES: [(&str, &str); 2] =
-    [("rotate_every = 7_776_000", "rotate_every = 20"), ("publish_ahead = 3_600", "publish_ahead = 20")];
+const TIMES: [(&str, &str); 3] = [
+    ("rotate_every = 7_776_000", "rotate_every = 20"),
+    ("publish_ahead = 3_600", "publish_ahead = 20"),
+    ("longest_token = 86_400", "longest_token = 240"),
+];
 const ENOUGH_KEYS: usize = 3;
 const WITHIN: Duration = Duration::from_secs(120);
 

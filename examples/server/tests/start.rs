@@ -20,10 +20,20 @@ async fn a_taken_port_is_told_in_one_line() {
 
 #[tokio::test]
 async fn an_issuer_that_clients_would_refuse_is_refused() {
-    for issuer in ["as.example", "http://as.example", "https://as.example/?a", "https://as.example/a b"] {
+    for issuer in [
+        "as.example",
+        "http://as.example",
+        "https://as.example/?a",
+        "https://as.example/a b",
+        "https://u:hunter2@as.example",
+        "https://u:hunter2@as.example:port",
+        "https://u:hunter2/@as.example",
+    ] {
         let mut config = Config::parse("listen = '127.0.0.1:0'\nstore = 'memory'").unwrap();
         config.issuer = Some(issuer.to_owned());
-        assert!(grantwell_server::start(config).await.is_err(), "{issuer}");
+        let error = grantwell_server::start(config).await.err().unwrap();
+        assert!(error.to_string().contains("issuer"), "{error}");
+        assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
     }
 }
 

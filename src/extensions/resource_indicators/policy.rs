@@ -8,8 +8,8 @@ use crate::model::{AccessTokenFormat, Client, ClientId, Scope, Subject};
 ///
 /// It is asked for each resource an authorization or token request names, and again at each redemption and refresh for
 /// those that were approved, under the names it gave them. It must answer the same to a name of its own. Where no
-/// resource is named, it is asked about the default audience of the token's form, if that has one
-/// ([`JwtAccessTokens::new`](crate::issue::JwtAccessTokens::new)): it must know that one too.
+/// resource is named, it is asked about the default audience of the token's form, if that has one, as `JwtAccessTokens` do:
+/// it must know that one too.
 #[async_trait]
 pub trait ResourcePolicy: Send + Sync + 'static {
     /// The terms on which the client may have a token for the resource; `None`: it may not, which is the default.

@@ -66,6 +66,8 @@ fn signing_key(generation: u64) -> SigningKey {
         private_key: String::new(),
         created_at: Timestamp::from_unix(0),
         signs_from: Timestamp::from_unix(0),
+        signs_until: Timestamp::from_unix(0),
+        longest_token: 60,
     }
 }
 

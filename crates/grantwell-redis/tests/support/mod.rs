@@ -188,6 +188,8 @@ pub fn signing_key() -> SigningKey {
         private_key: "sealed".to_owned(),
         created_at: later(0),
         signs_from: later(0),
+        signs_until: later(0),
+        longest_token: 60,
     }
 }
 

@@ -121,5 +121,7 @@ pub fn signing_key() -> SigningKey {
         private_key: "sealed".to_owned(),
         created_at: at(0),
         signs_from: at(0),
+        signs_until: at(0),
+        longest_token: 60,
     }
 }

@@ -6,10 +6,11 @@ use grantwell::extensions::{Resource, ResourceUri};
 use grantwell::model::{AccessTokenFormat, Client, ClientId, ClientMetadata, ClientPolicy, ClientSecret, Scope};
 use grantwell::{Digest, Timestamp};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use toml::{Table, Value};
+use url::Url;
 
-use super::{ConfigError, Plain, entries};
+use super::entry::{entries, parse};
+use super::{ConfigError, Plain};
 
 /// What stands for the issuer, without a slash at its end.
 const PLACEHOLDER: &str = "{issuer}";
@@ -28,7 +29,9 @@ pub(crate) struct Registered {
     pub(crate) resources: Vec<Resource>,
 }
 
+/// What a client's entry has beside the metadata.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct ClientEntry {
     client_id: String,
     client_secret: Option<Plain>,
@@ -36,9 +39,9 @@ struct ClientEntry {
     client_secret_expires_at: u64,
     #[serde(default)]
     policy: ClientPolicy,
-    #[serde(flatten)]
-    metadata: ClientMetadata,
 }
+
+const CLIENT_FIELDS: [&str; 4] = ["client_id", "client_secret", "client_secret_expires_at", "policy"];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -52,20 +55,23 @@ struct ResourceEntry {
 impl Entries {
     pub(crate) fn under(&self, issuer: &str) -> Result<Registered, ConfigError> {
         let issuer = issuer.trim_end_matches('/');
-        let clients = entries("client", "client_id", &self.clients, |table| self.client(table, issuer))?;
+        let client = |table: &Table| self.client(substituted(table, issuer));
+        let clients = entries(("client", "client_id"), &self.clients, client, |client| client.id().as_str())?;
         let ids: HashSet<&ClientId> = clients.iter().map(Client::id).collect();
-        let resources = entries("resource", "resource", &self.resources, |table| self.resource(table, issuer, &ids))?;
-        Ok(Registered { clients, resources })
+        let resource = |table: &Table| self.resource(substituted(table, issuer), &ids);
+        let resources = entries(("resource", "resource"), &self.resources, resource, |(uri, _)| uri)?;
+        Ok(Registered { clients, resources: resources.into_iter().map(|(_, resource)| resource).collect() })
     }
 
-    fn client(&self, table: &Table, issuer: &str) -> Result<Client, String> {
-        let entry: ClientEntry = parse(table, issuer)?;
-        if let Some(unserved) = unserved(&entry.metadata) {
+    fn client(&self, mut table: Table) -> Result<Client, String> {
+        let own = CLIENT_FIELDS.iter().filter_map(|name| table.remove_entry(*name)).collect();
+        let (entry, metadata): (ClientEntry, ClientMetadata) = (parse(own)?, parse(table)?);
+        if let Some(unserved) = unserved(&metadata) {
             return Err(format!("{unserved:?} is not served here"));
         }
         self.can_make(entry.policy.access_token_format, "policy.access_token_format")?;
         let secret = entry.client_secret.map(|secret| ClientSecret::Digest(Digest::of(&secret.0)));
-        let client = Client::new(entry.client_id.as_str().into(), secret, entry.metadata)
+        let client = Client::new(entry.client_id.as_str().into(), secret, metadata)
             .and_then(|client| client.with_policy(entry.policy))
             .map_err(|error| error.to_string())?;
         // Zero: it does not expire (RFC 7591 section 3.2.1).
@@ -75,17 +81,21 @@ impl Entries {
         }
     }
 
-    fn resource(&self, table: &Table, issuer: &str, ids: &HashSet<&ClientId>) -> Result<Resource, String> {
-        let ResourceEntry { resource, scope, access_tokens, clients } = parse(table, issuer)?;
+    /// The resource and its URI.
+    fn resource(&self, table: Table, ids: &HashSet<&ClientId>) -> Result<(String, Resource), String> {
+        let ResourceEntry { resource: name, scope, access_tokens, clients } = parse(table)?;
         self.can_make(access_tokens, "access_tokens")?;
         if let Some(id) = clients.iter().flatten().find(|id| !ids.contains(id)) {
             return Err(format!("there is no client {:?}", id.as_str()));
         }
-        let uri = resource.parse::<ResourceUri>().map_err(|error| error.to_string())?;
-        let resource = Resource::new(uri);
+        let has_user = |url: Url| !url.username().is_empty() || url.password().is_some();
+        if Url::parse(&name).is_ok_and(has_user) {
+            return Err("a resource has no user name and no password".to_owned());
+        }
+        let resource = Resource::new(name.parse::<ResourceUri>().map_err(|error| error.to_string())?);
         let resource = scope.into_iter().fold(resource, Resource::scope);
         let resource = access_tokens.into_iter().fold(resource, Resource::token_format);
-        Ok(clients.into_iter().fold(resource, Resource::clients))
+        Ok((name, clients.into_iter().fold(resource, Resource::clients)))
     }
 
     fn can_make(&self, format: Option<AccessTokenFormat>, field: &str) -> Result<(), String> {
@@ -98,10 +108,10 @@ impl Entries {
     }
 }
 
-fn parse<T: DeserializeOwned>(table: &Table, issuer: &str) -> Result<T, String> {
-    let mut value = Value::Table(table.clone());
-    substitute(&mut value, issuer);
-    value.try_into().map_err(|error: toml::de::Error| error.message().to_owned())
+fn substituted(table: &Table, issuer: &str) -> Table {
+    let mut table = table.clone();
+    table.iter_mut().for_each(|(_, value)| substitute(value, issuer));
+    table
 }
 
 fn substitute(value: &mut Value, issuer: &str) {
