@@ -210,9 +210,9 @@ impl<S> Builder<S> {
         self
     }
 
-    /// The values of [`Login::acr`](crate::Login::acr) that the host's login can bring about. A request for one of them
-    /// (`acr_values`; RFC 9470 section 4) is then sent to the login page until it is met. Published as
-    /// `acr_values_supported`.
+    /// The values of [`Login::acr`](crate::Login::acr) that the host's login can bring about; published as
+    /// `acr_values_supported`. A request for one of them (`acr_values`; RFC 9470 section 4) goes to the login page unless
+    /// the login is of one. Whoever comes back without is answered `unmet_authentication_requirements` (section 5).
     pub fn acr_values_supported(mut self, values: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.context.config.acr_values_supported = values.into_iter().map(Into::into).collect();
         self

@@ -34,6 +34,11 @@ impl Timestamp {
         Self(self.0.saturating_add(seconds))
     }
 
+    /// Whether it is less than `seconds` since `start`. Before `start` it is not: where the clock was put back, nobody knows.
+    pub(crate) fn is_within(self, seconds: u64, start: Self) -> bool {
+        (start..start.plus(seconds)).contains(&self)
+    }
+
     /// Seconds from `earlier` to this moment; 0 if `earlier` is not earlier.
     pub const fn since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)

@@ -241,7 +241,7 @@ pub trait ReplayStore: Send + Sync + 'static {
     async fn claim(&self, id: &Digest, expires_at: Timestamp) -> Result<bool, StorageError>;
 }
 
-/// The keys that sign tokens; `RotatingKeys` needs it.
+/// The keys that sign tokens; `RotatingKeys` need it.
 ///
 /// A private key arrives encrypted, or as the name by which the host's vault knows it. A key that ends is deleted by the
 /// server itself, not purged.

@@ -71,7 +71,6 @@ fn a_header_that_asks_for_more_is_refused() {
         ("kid", json!(1)),
         ("kid", json!(null)),
         ("typ", json!(["JWT"])),
-        ("cty", json!({})),
     ] {
         let header = json!({ "alg": "ES256", (name): value }).to_string();
         assert!(verify(&signed(&key, &header, "{}"), &keys).is_err(), "{header}");

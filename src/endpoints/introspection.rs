@@ -21,8 +21,8 @@ use crate::wire;
 /// The introspection endpoint (RFC 7662). Needs [`AccessTokenStore`].
 ///
 /// A client that authenticates learns of its own tokens; a resource server named here, of the access tokens that it may
-/// be shown, but of nobody's refresh tokens. For all others, and for every token that is not active, the answer is `{"active":false}`. A
-/// resource server is a client with a secret, whose grant types and response types may be empty.
+/// be shown, but of nobody's refresh tokens. For all others, and for every token that is not active, the answer is
+/// `{"active":false}`. A resource server is a client with a secret, whose grant types and response types may be empty.
 #[derive(Clone, Debug, Default)]
 pub struct Introspection {
     resource_servers: ResourceServers,

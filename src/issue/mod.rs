@@ -1,4 +1,4 @@
-//! One issuer for all grants: the extensions in their order, one token format, one commit to the store.
+//! One issuer for all grants: the extensions in their order, the token's format, one commit to the store.
 
 mod extension;
 #[cfg(feature = "jose")]

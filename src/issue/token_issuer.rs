@@ -46,6 +46,13 @@ impl Approved {
         Self { audience, authorization: Some(authorization), ..Self::for_itself(scope, commit) }
     }
 
+    /// If nobody is named whom the token is for, its form says so.
+    fn name_audience(&mut self, format: &dyn TokenFormat) {
+        if self.audience.is_empty() {
+            self.audience.extend(format.default_audience().map(str::to_owned));
+        }
+    }
+
     /// Access that the client has for itself.
     pub fn for_itself(scope: Scope, commit: Box<dyn Commit>) -> Self {
         Self {
@@ -161,7 +168,9 @@ impl TokenIssuer {
         mut approved: Approved,
     ) -> Result<TokenResponse, Error> {
         // A form that the server does not have is no error yet: a resource may take another.
-        let _ = self.format(&request.client, &mut approved);
+        if let Ok(format) = self.format(&request.client, &approved) {
+            approved.name_audience(format);
+        }
         for extension in self.extensions.iter() {
             extension.check(context, request, &mut approved).await?;
         }
@@ -196,13 +205,8 @@ impl TokenIssuer {
         Ok(answer)
     }
 
-    /// The form of the token. If nobody is named whom it is for, the form says so.
-    fn format(&self, client: &Client, approved: &mut Approved) -> Result<&dyn TokenFormat, Error> {
-        let format = self.formats.of(approved.token_format.or(client.policy().access_token_format))?;
-        if approved.audience.is_empty() {
-            approved.audience.extend(format.default_audience().map(str::to_owned));
-        }
-        Ok(format)
+    fn format(&self, client: &Client, approved: &Approved) -> Result<&dyn TokenFormat, Error> {
+        self.formats.of(approved.token_format.or(client.policy().access_token_format))
     }
 
     /// Mints what was approved for `client`; nothing is saved yet.
@@ -217,6 +221,7 @@ impl TokenIssuer {
         now: Timestamp,
     ) -> Result<(Issued, TokenResponse), Error> {
         let format = self.format(client, approved)?;
+        approved.name_audience(format);
         let longest = format.longest_lifetime(context).map_or(Timestamp::END, |longest| now.plus(longest));
         let expires_at = access_token_end(context, client, approved, now).min(longest).min(Timestamp::END);
         let claims = Claims { client, approved, issued_at: now, expires_at };

@@ -20,7 +20,6 @@ pub struct Header {
     pub alg: Algorithm,
     pub kid: Option<String>,
     pub typ: Option<String>,
-    pub cty: Option<String>,
 }
 
 /// Why a JWS is refused. It repeats nothing of the token.
@@ -119,7 +118,7 @@ impl Header {
         }
         let alg =
             members.alg.as_deref().and_then(Algorithm::parse).ok_or(InvalidJws("alg is not one that is known"))?;
-        Ok(Self { alg, kid: members.kid, typ: members.typ, cty: members.cty })
+        Ok(Self { alg, kid: members.kid, typ: members.typ })
     }
 }
 
@@ -129,7 +128,6 @@ struct Members {
     alg: Option<String>,
     kid: Option<String>,
     typ: Option<String>,
-    cty: Option<String>,
     asks_too_much: bool,
 }
 
@@ -145,7 +143,6 @@ enum Name {
     Alg,
     Kid,
     Typ,
-    Cty,
     Other(String),
 }
 
@@ -166,7 +163,6 @@ impl<'de> Visitor<'de> for MembersVisitor {
                 Name::Alg => once(&mut header.alg, members.next_value()?)?,
                 Name::Kid => once(&mut header.kid, members.next_value()?)?,
                 Name::Typ => once(&mut header.typ, members.next_value()?)?,
-                Name::Cty => once(&mut header.cty, members.next_value()?)?,
                 Name::Other(name) => {
                     header.asks_too_much |= is_refused(&name);
                     insert(&mut other, name, members.next_value::<Strict>()?.0)?;

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::algorithm::Kind;
 use super::jwk::text;
-use super::private_key::KeyPair;
+use super::private_key::{KeyPair, SYMMETRIC};
 use super::public_key::UNCOMPRESSED;
 use super::{Algorithm, InvalidPrivateKey};
 
@@ -34,7 +34,7 @@ pub(super) fn read(algorithm: Algorithm, jwk: &Value) -> Result<(KeyPair, Option
             let pair = Ed25519KeyPair::from_seed_and_public_key(&number(members, "d")?, &number(members, "x")?)?;
             KeyPair::Ed25519(pair)
         }
-        Kind::Hmac(_) => return Err(InvalidPrivateKey("a symmetric algorithm has no private key")),
+        Kind::Hmac(_) => return Err(SYMMETRIC),
     };
     Ok((pair, text(members, "kid")?))
 }

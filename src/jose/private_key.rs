@@ -105,7 +105,7 @@ impl PrivateKey {
     }
 }
 
-const SYMMETRIC: InvalidPrivateKey = InvalidPrivateKey("a symmetric algorithm has no private key");
+pub(super) const SYMMETRIC: InvalidPrivateKey = InvalidPrivateKey("a symmetric algorithm has no private key");
 
 /// What is between the two lines of a PEM text (RFC 7468 section 10), and nothing else beside it.
 fn pem_body(pem: &str) -> Option<Zeroizing<Vec<u8>>> {

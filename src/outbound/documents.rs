@@ -77,7 +77,7 @@ impl<T: Send + Sync + 'static> Documents<T> {
     /// The document at `url`.
     ///
     /// # Errors
-    /// There is none, and none that was there within the last hour.
+    /// It cannot be had, and the last one is more than an hour past its time.
     pub async fn get(&self, url: &Uri) -> Result<Arc<T>, HttpError> {
         let entry = self.entry(url);
         let now = self.clock.now();
@@ -119,7 +119,7 @@ impl<T: Send + Sync + 'static> Documents<T> {
     /// Waits for the response to the request under way, or to a new one.
     async fn fetch(&self, url: &Uri, entry: &Entry<T>, flight: &mut Option<Flight>) -> Result<Arc<T>, HttpError> {
         let now = self.clock.now();
-        flight.take_if(|flight| !within(flight.began, ABANDONED, now));
+        flight.take_if(|flight| !now.is_within(ABANDONED, flight.began));
         let (asked, response) = poll_fn(|context| {
             // Not put back if it panics: such a future must not be polled again.
             let mut current = flight.take().unwrap_or_else(|| Flight { began: now, response: self.send(url) });
@@ -236,12 +236,12 @@ impl<T> State<T> {
     /// The document, if it is not more than `grace` seconds past its time.
     fn document(&self, grace: u64, now: Timestamp) -> Option<Arc<T>> {
         let document = self.document.as_ref()?;
-        within(document.asked, document.lifetime + grace, now).then(|| document.value.clone())
+        now.is_within(document.lifetime + grace, document.asked).then(|| document.value.clone())
     }
 
     /// The failure, if the URL is to be left alone because of it.
     fn pausing(&self, now: Timestamp) -> Option<&HttpError> {
-        self.failed.as_ref().filter(|(at, _)| within(*at, PAUSE, now)).map(|(_, error)| error)
+        self.failed.as_ref().filter(|(at, _)| now.is_within(PAUSE, *at)).map(|(_, error)| error)
     }
 
     /// What is answered without a request, if nothing calls for one.
@@ -251,7 +251,7 @@ impl<T> State<T> {
     }
 
     fn may_demand(&self, now: Timestamp) -> bool {
-        self.pausing(now).is_none() && !self.demanded.is_some_and(|at| within(at, DEMANDS, now))
+        self.pausing(now).is_none() && !self.demanded.is_some_and(|at| now.is_within(DEMANDS, at))
     }
 
     /// Keeps what a request has led to, and answers it.
@@ -267,11 +267,6 @@ impl<T> State<T> {
             }
         }
     }
-}
-
-/// Whether `now` is in the `seconds` from `start`. Where the clock was put back, nobody knows how long ago `start` was.
-fn within(start: Timestamp, seconds: u64, now: Timestamp) -> bool {
-    (start..start.plus(seconds)).contains(&now)
 }
 
 /// What the mutexes guard is whole at every moment, so a panic elsewhere does no harm to it.

@@ -7,7 +7,7 @@ use crate::jose::{Jwk, Signer};
 
 /// Signing keys that the host gives and rotates by itself, where it starts the server anew.
 ///
-/// To rotate: publish the next key by [`Self::publish`] for as long as others keep the JWK Set, then let it sign and
+/// To rotate: publish the next key by [`Self::publish`] for as long as others keep the JWK Set (five minutes), then let it sign and
 /// publish the one before until its last token has expired.
 #[derive(Clone, Default)]
 pub struct FixedKeys {

@@ -104,7 +104,7 @@ impl SigningKeys {
         if view.is_complete(now) { Ok(view) } else { Err(Error::new(ErrorCode::TemporarilyUnavailable, CLOSED)) }
     }
 
-    /// The key that signs by `algorithm` now; by the first algorithm that can where it is `None`.
+    /// The key that signs by `algorithm` now; where it is `None`, by the first algorithm whose key may sign.
     ///
     /// # Errors
     /// There is none, or it cannot be had now.
@@ -158,8 +158,9 @@ impl SigningKeys {
         self.rotating()?.change(Rotation::Early).await
     }
 
-    /// Replaces every key at once, for when one has leaked: the tokens signed so far no longer verify. Other replicas
-    /// follow within a minute, and what they sign until then does not verify either.
+    /// Replaces every key at once, for when one has leaked: the tokens signed so far no longer verify once others have
+    /// fetched the JWK Set again (by default within five minutes; `RemoteKeys` keeps it for an hour more while it cannot be
+    /// fetched). Other replicas follow within a minute, and what they sign until then does not verify either.
     ///
     /// # Errors
     /// See [`Self::rotate`].

@@ -39,15 +39,15 @@ impl RotatingKeys {
         }
     }
 
-    /// The seconds for which a key signs.
+    /// The seconds for which a key signs, at least `publish_ahead`.
     #[must_use]
     pub const fn every(mut self, seconds: u64) -> Self {
         self.every = seconds;
         self
     }
 
-    /// The seconds for which a key is published before it signs, at least four. Whoever keeps the JWK Set, other replicas included,
-    /// looks at it four times in that time.
+    /// The seconds for which a key is published before it signs, at least four. Whoever keeps the JWK Set, other replicas
+    /// included, looks at it four times in that time.
     #[must_use]
     pub const fn publish_ahead(mut self, seconds: u64) -> Self {
         self.publish_ahead = seconds;
@@ -77,7 +77,7 @@ impl RotatingKeys {
         } else if self.algorithms.iter().collect::<HashSet<_>>().len() < self.algorithms.len() {
             Some("an algorithm of the signing keys is there twice")
         } else if self.publish_ahead < 4 || self.every < self.publish_ahead {
-            Some("a signing key is published for at least four seconds before it signs, and signs for at least as long")
+            Some("`publish_ahead` of the signing keys is at least four seconds, and `every` at least `publish_ahead`")
         } else if self.longest_token == 0 {
             Some("the longest life of a signed token is zero")
         } else if self.most_published() > MAX_PUBLISHED {

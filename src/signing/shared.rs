@@ -39,17 +39,6 @@ struct Known {
     seen_at: Timestamp,
 }
 
-impl Known {
-    fn is_within(&self, seconds: u64, now: Timestamp) -> bool {
-        is_within(self.seen_at, seconds, now)
-    }
-}
-
-/// False, too, when the clock was put back since.
-fn is_within(since: Timestamp, seconds: u64, now: Timestamp) -> bool {
-    (since..since.plus(seconds)).contains(&now)
-}
-
 /// The keys of each algorithm, the newest first.
 pub(super) type ByAlgorithm = BTreeMap<String, Vec<Opened>>;
 
@@ -83,15 +72,15 @@ impl SharedKeys {
             let now = self.now();
             // Whoever could not open a key tries again soon.
             let reload_after = if known.view.is_complete(now) { self.config.reload_after() } else { 1 };
-            let is_tried = known.is_within(reload_after, now) || self.was_asked_within(reload_after);
-            if known.is_within(self.config.usable_for(), now) {
+            let is_tried = now.is_within(reload_after, known.seen_at) || self.was_asked_within(reload_after);
+            if now.is_within(self.config.usable_for(), known.seen_at) {
                 let asking = if is_tried { None } else { self.asking.try_lock().ok() };
                 return Ok(if asking.is_some() { self.ask_or(known.view).await } else { known.view });
             }
         }
         let _asking = self.asking.lock().await;
         match self.known() {
-            Some(known) if known.is_within(self.config.reload_after(), self.now()) => Ok(known.view),
+            Some(known) if self.now().is_within(self.config.reload_after(), known.seen_at) => Ok(known.view),
             _ if self.was_asked_within(1) => Err(Error::new(ErrorCode::TemporarilyUnavailable, UNKNOWN)),
             _ => self.ask(Rotation::Scheduled).await,
         }
@@ -123,7 +112,7 @@ impl SharedKeys {
     }
 
     fn was_asked_within(&self, seconds: u64) -> bool {
-        is_within(Timestamp::from_unix(self.asked_at.load(Ordering::Relaxed)), seconds, self.now())
+        self.now().is_within(seconds, Timestamp::from_unix(self.asked_at.load(Ordering::Relaxed)))
     }
 
     async fn ask(&self, rotation: Rotation) -> Result<Arc<View>, Error> {
