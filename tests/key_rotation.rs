@@ -285,6 +285,17 @@ async fn replacing_wins_against_a_rotation_at_the_same_time() {
 }
 
 #[tokio::test]
+async fn replacing_ends_the_keys_of_every_algorithm() {
+    let both = fixture(RotatingKeys::new([Algorithm::EdDSA, Algorithm::ES256]).every(EVERY).publish_ahead(AHEAD));
+    let token = token(&both).await;
+    let narrowed = both.over_the_same_store(|store, clock| signing(builder(ISSUER, store, clock), es256()));
+    assert!(is_verified(keys(&narrowed), &token).await);
+    keys(&narrowed).replace().await.unwrap();
+    assert!(!is_verified(keys(&narrowed), &token).await);
+    assert_eq!(published(&narrowed).await.len(), 1);
+}
+
+#[tokio::test]
 async fn an_added_algorithm_is_published_before_it_signs() {
     let old = fixture(es256());
     let before = signing_kid(&old).await;

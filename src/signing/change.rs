@@ -31,9 +31,17 @@ impl<'a> Change<'a> {
             self.rotate(*algorithm, now).await?;
         }
         let is_configured = |name: &str| config.algorithms.iter().any(|own| own.as_str() == name);
-        for (_, own) in self.opened.iter().filter(|(name, _)| !is_configured(name)) {
-            let keys = keys_of(own);
-            self.delete(&keys, &abandoned(config, &keys, now)).await?;
+        let others: Vec<_> =
+            self.opened.iter().filter(|(name, _)| !is_configured(name)).map(|(_, own)| keys_of(own)).collect();
+        for keys in others {
+            let delete = match self.rotation {
+                Rotation::AtOnce => keys.iter().map(|key| key.generation).collect(),
+                _ => abandoned(config, &keys, now),
+            };
+            if !delete.is_empty() {
+                self.delete(&keys, &delete).await?;
+                self.opened = self.shared.query().await?;
+            }
         }
         Ok(())
     }

@@ -87,7 +87,7 @@ impl App {
             parts.keys = Keys::open(file)?;
         }
         let Opened { server, api, sessions, purged } = state::open(&config.store, &parts).await?;
-        let _ = (signing::prepare, &key_file);
+        signing::prepare(&server, config.replace_signing_keys, &config.store, key_file.as_deref()).await?;
         let Parts { site, keys, users, limiter, .. } = parts;
         Ok(Self {
             sessions: Sessions::new(site.clone(), users.clone(), sessions),

@@ -73,7 +73,7 @@ struct File {
 }
 
 /// Stands for an issuer that is known only once the server listens. No entry names it by itself (RFC 2606 section 2).
-const UNKNOWN_ISSUER: &str = "http://localhost";
+const UNKNOWN_ISSUER: &str = "https://issuer.invalid";
 
 impl Config {
     /// The file that is used when there is no other.
@@ -233,8 +233,8 @@ mod tests {
             ("[[resources]]\nresource = 'api'", "resource \"api\": not an absolute URI without a fragment"),
             ("[[resources]]\nresource = '{issuer}'\naud = 'a'", "resource \"{issuer}\": unknown field `aud`"),
             (
-                "[[resources]]\nresource = '{issuer}/api'\naccess_tokens = 'jwt'",
-                "resource \"{issuer}/api\": access_tokens is \"jwt\", but there is no [signing]",
+                "[[resources]]\nresource = '{issuer}/api'\naccess_token_format = 'jwt'",
+                "resource \"{issuer}/api\": access_token_format is \"jwt\", but there is no [signing]",
             ),
             (
                 "[[resources]]\nresource = '{issuer}/api'\nclients = ['c']",
@@ -310,7 +310,7 @@ mod tests {
             ("[[resources]]\nresource = 'https://u:hunter2@h/'".to_owned(), "resource number 1: "),
             ("[[resources]]\nresource = 'https://u:hunter2@h/#'".to_owned(), "resource number 1: "),
             ("[[resources]]\nresource = '//:hunter2/@h/'".to_owned(), "resource number 1: "),
-            ("[[resources]]\nresource = 'r:r'\naccess_tokens = 'hunter2'".to_owned(), "in `access_tokens`"),
+            ("[[resources]]\nresource = 'r:r'\naccess_token_format = 'hunter2'".to_owned(), "in `access_token_format`"),
             ("[[resources]]\nresource = 'r:r'\nclients = 'hunter2'".to_owned(), "expected a sequence, in `clients`"),
             ("[[users]]\nuser_id = 'u'\npassword_hash = ['hunter2']".to_owned(), "in `password_hash`"),
             ("[[users]]\nuser_id = 'u'\npassword_hash = 'hunter2'".to_owned(), "user \"u\": password_hash: "),

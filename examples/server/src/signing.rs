@@ -19,7 +19,7 @@ pub(crate) async fn prepare(
         return Ok(());
     };
     if replaces {
-        keys.replace().await.map_err(|error| failed(&error, store, key_file))?;
+        keys.replace().await.map_err(|error| of_store(&error, store))?;
     }
     keys.published().await.map(drop).map_err(|error| failed(&error, store, key_file))
 }
@@ -27,7 +27,12 @@ pub(crate) async fn prepare(
 /// A key that cannot be opened has no further cause, unlike a store that does not answer.
 fn failed(error: &grantwell::Error, store: &Store, key_file: Option<&Path>) -> StartError {
     match error.source() {
-        Some(cause) => StartError::Store { store: store.clone(), reason: format!("{error}: {cause}") },
         None => StartError::SigningKeys(key_file.unwrap_or(Path::new("")).to_owned()),
+        Some(_) => of_store(error, store),
     }
+}
+
+fn of_store(error: &grantwell::Error, store: &Store) -> StartError {
+    let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+    StartError::Store { store: store.clone(), reason: format!("{error}{cause}") }
 }

@@ -48,7 +48,7 @@ const CLIENT_FIELDS: [&str; 4] = ["client_id", "client_secret", "client_secret_e
 struct ResourceEntry {
     resource: String,
     scope: Option<Scope>,
-    access_tokens: Option<AccessTokenFormat>,
+    access_token_format: Option<AccessTokenFormat>,
     clients: Option<Vec<ClientId>>,
 }
 
@@ -83,8 +83,8 @@ impl Entries {
 
     /// The resource and its URI.
     fn resource(&self, table: Table, ids: &HashSet<&ClientId>) -> Result<(String, Resource), String> {
-        let ResourceEntry { resource: name, scope, access_tokens, clients } = parse(table)?;
-        self.can_make(access_tokens, "access_tokens")?;
+        let ResourceEntry { resource: name, scope, access_token_format, clients } = parse(table)?;
+        self.can_make(access_token_format, "access_token_format")?;
         if let Some(id) = clients.iter().flatten().find(|id| !ids.contains(id)) {
             return Err(format!("there is no client {:?}", id.as_str()));
         }
@@ -94,7 +94,7 @@ impl Entries {
         }
         let resource = Resource::new(name.parse::<ResourceUri>().map_err(|error| error.to_string())?);
         let resource = scope.into_iter().fold(resource, Resource::scope);
-        let resource = access_tokens.into_iter().fold(resource, Resource::token_format);
+        let resource = access_token_format.into_iter().fold(resource, Resource::token_format);
         Ok((name, clients.into_iter().fold(resource, Resource::clients)))
     }
 
