@@ -35,6 +35,7 @@ impl Timestamp {
     }
 
     /// Whether it is less than `seconds` since `start`. Before `start` it is not: where the clock was put back, nobody knows.
+    #[cfg(feature = "jose")]
     pub(crate) fn is_within(self, seconds: u64, start: Self) -> bool {
         (start..start.plus(seconds)).contains(&self)
     }
