@@ -52,9 +52,9 @@ impl Requirement {
     /// At least one of these scope tokens.
     ///
     /// # Panics
-    /// The text is no scope (RFC 6749 section 3.3), or names none.
+    /// The text is no scope (RFC 6749 section 3.3).
     pub const fn any_of(scope: &'static str) -> Self {
-        assert!(!scope.is_empty() && is_list(scope), "not a list of scope tokens separated by single spaces");
+        assert!(is_list(scope), "not a list of scope tokens separated by single spaces");
         Self { scope: RequiredScope::AnyOf(Cow::Borrowed(scope)), acr_values: "", max_age: None }
     }
 
